@@ -1,0 +1,9 @@
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
+  coverageProvider: 'v8',
+  modulePathIgnorePatterns: ['<rootDir>/(build|dist|.cache)/'],
+  testTimeout: 60_000,
+};

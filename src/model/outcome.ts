@@ -1,0 +1,57 @@
+// What became of one run of a script over one window. The one record from which status, events, metrics and the
+// terminal's table are made.
+import type { TimeNs } from './time.ts';
+import type { WindowLoss } from './loss.ts';
+
+export type RunStage = 'Compile' | 'Query' | 'Encode' | 'Export';
+
+export interface RunError {
+  readonly stage: RunStage;
+  /** Stable, machine-readable, e.g. `UNKNOWN_COLUMN`, `UNAVAILABLE`. */
+  readonly code: string;
+  /** At most 512 bytes, secrets masked. */
+  readonly message: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** `Complete`: every expected node answered and nothing is known to be lost. `Partial`: committed, with what was missing
+ * named. `Skipped`: finished without rows (data expired, suspended, catch-up policy). `Failed`: not committed. */
+export type WindowOutcome = 'Complete' | 'Partial' | 'Skipped' | 'Failed';
+
+export interface RunOutcome {
+  readonly uid: string;
+  readonly start: TimeNs;
+  readonly end: TimeNs;
+  readonly outcome: WindowOutcome;
+  /** Why Partial, Skipped or Failed: NodesMissing, SourcesBlind, RowsTruncated, DataExpired, Suspended, … */
+  readonly reason?: string;
+  readonly rowsRead: number;
+  readonly rowsTruncated: number;
+  readonly metricPoints: number;
+  readonly spans: number;
+  readonly logs: number;
+  /** Encoded bytes, before compression. */
+  readonly bytes: number;
+  readonly durationMs: number;
+  readonly nodes: { readonly expected: number; readonly answered: number; readonly missing: readonly string[] };
+  readonly loss: WindowLoss;
+  readonly error?: RunError;
+}
+
+/** What a destination finally said about (part of) a committed window. */
+export interface Delivery {
+  readonly uid: string;
+  readonly start: TimeNs;
+  readonly end: TimeNs;
+  readonly batch: number;
+  readonly outcome: 'acknowledged' | 'refused' | 'dropped';
+  readonly metricPoints: number;
+  readonly spans: number;
+  readonly logs: number;
+  /** Points or spans that the destination rejected in an otherwise accepted batch (partial success). */
+  readonly rejected: number;
+  readonly bytes: number;
+  readonly attempts: number;
+  readonly message?: string;
+}
