@@ -1,0 +1,107 @@
+// Objects of our kinds from outside (manifests, the API server): checked by ajv against the schema, then against the
+// rules. Gives problems with JSON pointers; who read the text adds file and line.
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { exportScriptRules, exportScriptSchema, type ExportScript } from './export-script.ts';
+import { otelPluginRules, otelPluginSchema, type OtelPlugin } from './otel-plugin.ts';
+import type { Rule } from './parts.ts';
+
+export interface Problem {
+  /** JSON pointer (RFC 6901) into the object. */
+  readonly pointer: string;
+  /** True: the field named by the pointer's last part is the culprit by being there at all. */
+  readonly unknownField: boolean;
+  readonly message: string;
+}
+
+export type Validated<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
+
+// Defaults are filled in here as the API server would; `x-kubernetes-*` are annotations.
+const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictRequired: false });
+ajv.addVocabulary(['x-kubernetes-list-type', 'x-kubernetes-list-map-keys']);
+
+const validators = {
+  OtelPlugin: ajv.compile<OtelPlugin>(otelPluginSchema),
+  ExportScript: ajv.compile<ExportScript>(exportScriptSchema),
+};
+
+const quoted = (values: readonly unknown[]): string => values.map((value) => String(value)).join(', ');
+
+function nearest(name: string, known: readonly string[]): string | undefined {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) {
+        const change = (row[j - 1] ?? 0) + (a[i - 1]?.toLowerCase() === b[j - 1]?.toLowerCase() ? 0 : 1);
+        next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      }
+      row = next;
+    }
+    return row[b.length] ?? 0;
+  };
+  const [best] = known.map((candidate) => ({ candidate, d: distance(name, candidate) })).sort((a, b) => a.d - b.d);
+  return best !== undefined && best.d <= Math.max(2, name.length / 3) ? best.candidate : undefined;
+}
+
+/** The keys that the schema allows where an unknown one was met. */
+function allowedKeys(error: ErrorObject): string[] {
+  const parent: unknown = error.parentSchema;
+  if (typeof parent !== 'object' || parent === null || !('properties' in parent)) return [];
+  return Object.keys(parent.properties as object).filter((key) => key !== 'status');
+}
+
+function problemOf(error: ErrorObject): Problem {
+  const params: Record<string, unknown> = error.params;
+  const at = (pointer: string, message: string, unknownField = false): Problem => ({ pointer, unknownField, message });
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const name = String(params['additionalProperty']);
+      const known = allowedKeys(error);
+      const guess = nearest(name, known);
+      const hint =
+        guess === undefined ? `allowed are ${quoted(known)}` : `did you mean ${guess}? Allowed are ${quoted(known)}`;
+      return at(
+        `${error.instancePath}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+        `unknown field "${name}"; ${hint}`,
+        true,
+      );
+    }
+    case 'required':
+      return at(error.instancePath, `field "${String(params['missingProperty'])}" is missing`);
+    case 'type':
+      return at(error.instancePath, `must be ${String(params['type'])}`);
+    case 'enum':
+      return at(
+        error.instancePath,
+        `must be one of ${quoted(Array.isArray(params['allowedValues']) ? params['allowedValues'] : [])}`,
+      );
+    case 'const':
+      return at(error.instancePath, `must be ${String(params['allowedValue'])}`);
+    case 'pattern':
+      return at(error.instancePath, `must match ${String(params['pattern'])}`);
+    default:
+      return at(error.instancePath, error.message ?? error.keyword);
+  }
+}
+
+function check<S, T extends { readonly spec: S }>(
+  value: unknown,
+  validator: ValidateFunction<T>,
+  rules: readonly Rule<S>[],
+): Validated<T> {
+  const copy: unknown = structuredClone(value);
+  if (!validator(copy)) return { ok: false, problems: (validator.errors ?? []).map(problemOf) };
+  const problems = rules
+    .filter((rule) => !rule.holds(copy.spec))
+    .map((rule) => ({ pointer: rule.path, unknownField: false, message: rule.message }));
+  return problems.length === 0 ? { ok: true, value: copy } : { ok: false, problems };
+}
+
+/** Checks and completes an OtelPlugin; the value given is not changed. */
+export const validateOtelPlugin = (value: unknown): Validated<OtelPlugin> =>
+  check(value, validators.OtelPlugin, otelPluginRules);
+
+/** Checks and completes an ExportScript; the value given is not changed. */
+export const validateExportScript = (value: unknown): Validated<ExportScript> =>
+  check(value, validators.ExportScript, exportScriptRules);
