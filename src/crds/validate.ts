@@ -17,7 +17,7 @@ export type Validated<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
 
 // Defaults are filled in here as the API server would; `x-kubernetes-*` are annotations.
-const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictRequired: false });
+const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictRequired: false, verbose: true });
 ajv.addVocabulary(['x-kubernetes-list-type', 'x-kubernetes-list-map-keys']);
 
 const validators = {
@@ -48,7 +48,10 @@ function nearest(name: string, known: readonly string[]): string | undefined {
 function allowedKeys(error: ErrorObject): string[] {
   const parent: unknown = error.parentSchema;
   if (typeof parent !== 'object' || parent === null || !('properties' in parent)) return [];
-  return Object.keys(parent.properties as object).filter((key) => key !== 'status');
+  const { properties } = parent;
+  return Object.keys(typeof properties === 'object' && properties !== null ? properties : {}).filter(
+    (key) => key !== 'status',
+  );
 }
 
 function problemOf(error: ErrorObject): Problem {
