@@ -53,5 +53,7 @@ export interface Delivery {
   readonly rejected: number;
   readonly bytes: number;
   readonly attempts: number;
+  /** This was the last batch of its window that was not final: the window is delivered. */
+  readonly windowDelivered: boolean;
   readonly message?: string;
 }

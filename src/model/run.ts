@@ -53,12 +53,23 @@ export interface RunRequest {
 }
 
 export type RunResult =
-  | { readonly status: 'committed'; readonly outcome: RunOutcome }
+  /** `delivered`: nothing of it is left to send, so no delivery with `windowDelivered` follows. */
+  | { readonly status: 'committed'; readonly outcome: RunOutcome; readonly delivered: boolean }
   /** Not committed; may be tried again. */
   | { readonly status: 'failed'; readonly outcome: RunOutcome }
   /** [start, end) overlaps what is committed already under this uid. */
   | { readonly status: 'overlap'; readonly committed: readonly CommittedInterval[] }
   | { readonly status: 'unknown'; readonly what: 'script' | 'destination' };
+
+/** A stretch that is finished without a query: suspended, its data gone, or left out by the catch-up policy. */
+export interface SkipRequest {
+  readonly epoch: number;
+  readonly uid: string;
+  readonly start: TimeNs;
+  readonly end: TimeNs;
+  /** Becomes the outcome's reason: Suspended, DataExpired, CatchUpMaxAge, CatchUpSkip. */
+  readonly reason: string;
+}
 
 export interface RunContract {
   hello(epoch: number): Promise<{ readonly incarnation: string; readonly highestEpoch: number }>;
@@ -69,6 +80,8 @@ export interface RunContract {
   ledger(uids: readonly string[]): Promise<ReadonlyMap<string, readonly CommittedInterval[]>>;
   /** Resolves once the window is committed or has failed. `signal` cancels a run that is not yet committed. */
   run(request: RunRequest, signal: AbortSignal): Promise<RunResult>;
+  /** Commits [start, end) as `Skipped`, so that it is in the ledger once and with its reason. Never queries or sends. */
+  skip(request: SkipRequest): Promise<RunResult>;
   /** What destinations said, from the first delivery that was not yet handed out under this incarnation. */
   deliveries(epoch: number, signal: AbortSignal): AsyncIterable<Delivery>;
 }
