@@ -1,0 +1,71 @@
+// `make test`: every check, one after the other, with one closing line `N passed, N failed, N skipped`. A check that
+// fails does not hide the next one.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const bin = (name: string): string => join('node_modules/.bin', name);
+const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+const report = join(folder, 'jest.json');
+
+interface Check {
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
+  readonly env?: Record<string, string>;
+}
+
+const checks: Check[] = [
+  { name: 'types', command: [bin('tsc'), '--noEmit'] },
+  { name: 'format', command: [bin('prettier'), '--check', '--log-level=warn', '.'] },
+  { name: 'lint', command: [bin('oxlint'), '-c', '.oxlintrc.json', 'src', 'test', 'bench', 'scripts'] },
+  { name: 'dead code', command: [bin('knip'), '--no-progress'] },
+  { name: 'probe', command: ['make', '--no-print-directory', '-C', 'probe', 'test'] },
+  {
+    name: 'tests',
+    command: [bin('jest'), '--json', `--outputFile=${report}`, ...process.argv.slice(2)],
+    env: { NODE_OPTIONS: '--experimental-vm-modules --disable-warning=ExperimentalWarning' },
+  },
+];
+
+let [passed, failed, skipped] = [0, 0, 0];
+const failures: string[] = [];
+for (const { name, command, env } of checks) {
+  const start = performance.now();
+  const [program, ...args] = command;
+  const { status } = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  process.stdout.write(`${status === 0 ? 'ok  ' : 'FAIL'}  ${name} (${seconds} s)\n`);
+  if (name !== 'tests') {
+    if (status === 0) passed++;
+    else {
+      failed++;
+      failures.push(name);
+    }
+    continue;
+  }
+  const totals: unknown = readReport();
+  const count = (key: string): number => {
+    const value: unknown = typeof totals === 'object' && totals !== null ? Reflect.get(totals, key) : 0;
+    return typeof value === 'number' ? value : 0;
+  };
+  passed += count('numPassedTests');
+  skipped += count('numPendingTests') + count('numTodoTests');
+  const bad = count('numFailedTests') + count('numRuntimeErrorTestSuites');
+  // a jest that died without a report is a failure too
+  failed += status === 0 ? bad : Math.max(1, bad);
+  if (status !== 0) failures.push(name);
+}
+
+function readReport(): unknown {
+  try {
+    return JSON.parse(readFileSync(report, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+rmSync(folder, { recursive: true, force: true });
+if (failures.length > 0) process.stdout.write(`failed: ${failures.join(', ')}\n`);
+process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+process.exitCode = failed === 0 ? 0 : 1;
