@@ -13,6 +13,8 @@ export interface Overload {
   readonly result: DataType;
   /** Leading arguments that must be literals (a regular expression, for instance). */
   readonly literals?: number;
+  /** The function is made by a call with one list of literals, each of one of these types: `px.bucket_counts([1, 2.5])`. */
+  readonly literalList?: readonly DataType[];
 }
 
 export interface FunctionSignature {
@@ -20,6 +22,11 @@ export interface FunctionSignature {
   readonly kind: 'scalar' | 'aggregate';
   readonly overloads: readonly Overload[];
   readonly semanticRules: readonly SemanticRule[];
+  /**
+   * Columns of the input that the function reads beside its arguments, by name: the compiler appends them to `args` in
+   * the plan (so that nothing prunes them), and an input without them is a diagnostic. `last` reads `time_`.
+   */
+  readonly implicitColumns?: readonly { readonly name: string; readonly type: DataType }[];
   /** One line for `sluice` help and docs. */
   readonly description: string;
   /** False: known to the language but not in this build; using it is a diagnostic that says so. */
