@@ -54,6 +54,8 @@ enum wire_type {
 	WIRE_SNAPSHOT_END = 14,
 	/* made by the agent's side, never by the probe: the source was cut or the probe died between these two times */
 	WIRE_BLIND = 15,
+	/* made by the agent's side too, after HELLO: addresses that are this host's own, so that a replay knows them */
+	WIRE_LOCAL_NETWORK = 16,
 
 	WIRE_FOLLOW = 64,
 	WIRE_MUTE = 65,
@@ -239,6 +241,15 @@ struct wire_snapshot_end {
 struct wire_blind {
 	struct wire_header header; /* ktime: the start */
 	wire_u64 end_ktime;
+};
+
+/* 16 bytes of address, IPv4 in the first 4; prefix_bits counts from the family's first bit. */
+struct wire_local_network {
+	struct wire_header header;
+	wire_u16 family; /* AF_INET 2, AF_INET6 10 */
+	wire_u16 prefix_bits;
+	wire_u32 reserved;
+	wire_u8 address[16];
 };
 
 /* Send payload of this connection, at most `capture_max` bytes a message. */

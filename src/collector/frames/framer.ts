@@ -1,0 +1,70 @@
+// Cuts a byte stream into runs of whole frames: chunks of any size in, views of whole frames out. A frame that spans
+// chunks is put together in a carry buffer of one frame's maximum; everything else is passed on without a copy.
+import { FrameError, WIRE_FRAME_BYTES_MAX, WIRE_HEADER_BYTES } from './frame.ts';
+
+export interface Framer {
+  /** Takes the next chunk. Throws FrameError where a length field cannot be one; the framer is unusable afterwards. */
+  push(chunk: Uint8Array): void;
+  /** Throws FrameError if the stream ended inside a frame. */
+  end(): void;
+  /** Bytes passed on so far. */
+  readonly offset: number;
+}
+
+const lengthAt = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
+
+/** `onRun` gets one or more whole frames at a time: a view, valid during the call; `offset` is its place in the stream. */
+export function createFramer(onRun: (run: Uint8Array, offset: number) => void, startOffset = 0): Framer {
+  const carry = new Uint8Array(WIRE_FRAME_BYTES_MAX);
+  let carried = 0;
+  let offset = startOffset;
+
+  const checked = (length: number, at: number): number => {
+    if (length < WIRE_HEADER_BYTES || length > WIRE_FRAME_BYTES_MAX || length % 8 !== 0) {
+      throw new FrameError(`frame length ${length} is not a multiple of 8 in ${WIRE_HEADER_BYTES}..${WIRE_FRAME_BYTES_MAX}`, at);
+    }
+    return length;
+  };
+  const emit = (run: Uint8Array): void => {
+    const at = offset;
+    offset += run.length;
+    onRun(run, at);
+  };
+  /** Fills the carry buffer up to `target` bytes from `chunk` at `at`; says how far into the chunk that went. */
+  const fill = (chunk: Uint8Array, at: number, target: number): number => {
+    const taken = Math.max(0, Math.min(target - carried, chunk.length - at));
+    carry.set(chunk.subarray(at, at + taken), carried);
+    carried += taken;
+    return at + taken;
+  };
+
+  return {
+    get offset() {
+      return offset;
+    },
+    push(chunk) {
+      let at = 0;
+      if (carried > 0) {
+        at = fill(chunk, at, 4);
+        if (carried < 4) return;
+        const length = checked(lengthAt(carry, 0), offset);
+        at = fill(chunk, at, length);
+        if (carried < length) return;
+        carried = 0;
+        emit(carry.subarray(0, length));
+      }
+      const start = at;
+      while (chunk.length - at >= 4) {
+        const length = checked(lengthAt(chunk, at), offset + at - start);
+        if (chunk.length - at < length) break;
+        at += length;
+      }
+      if (at > start) emit(chunk.subarray(start, at));
+      fill(chunk, at, chunk.length - at);
+    },
+    end() {
+      if (carried > 0) throw new FrameError(`the stream ends inside a frame, after ${carried} of its bytes`, offset);
+    },
+  };
+}
