@@ -1,0 +1,202 @@
+// What is remembered of one ExportScript between two status writes: immutable records and the three things that change
+// them (a run's result, a destination's verdict, a compile). Pure.
+import type { Delivery, RunError, RunOutcome } from '../../model/outcome.ts';
+import { lostAtMost } from '../../model/loss.ts';
+import { formatTime } from '../../model/time.ts';
+import type { Fault } from '../../crds/script-conditions.ts';
+import { NO_TOTALS, type RunStatus, type Totals, type WindowStatus } from '../../crds/status.ts';
+
+const HISTORY_MAX = 10;
+/** Windows that are committed and not yet answered for; the oldest are forgotten (in the status, not in the ledger). */
+const PENDING_MAX = 256;
+const DAY_MS = 86_400_000;
+
+export interface WindowRecord extends WindowStatus {
+  readonly reason?: string;
+  /** Acknowledged by the destination. */
+  readonly metrics: number;
+  readonly spans: number;
+  readonly refused: number;
+  readonly lost: number;
+}
+
+export interface ScriptRecord {
+  /** Newest delivered window and what its run saw. */
+  readonly lastWindow: WindowRecord | undefined;
+  readonly lastRun: RunStatus | undefined;
+  /** Committed, still to be answered for: oldest first. */
+  readonly pending: readonly { readonly window: WindowRecord; readonly run: RunStatus }[];
+  /** Newest first. */
+  readonly history: readonly WindowRecord[];
+  readonly totals: Totals;
+  readonly consecutiveFailures: number;
+  readonly lastError: RunError | undefined;
+  readonly incomplete: { readonly fault: Fault; readonly atMs: number } | undefined;
+  readonly delivery:
+    { readonly ok: boolean; readonly fault: Fault | undefined; readonly permanent: boolean } | undefined;
+}
+
+export const NEW_RECORD: ScriptRecord = {
+  lastWindow: undefined,
+  lastRun: undefined,
+  pending: [],
+  history: [],
+  totals: NO_TOTALS,
+  consecutiveFailures: 0,
+  lastError: undefined,
+  incomplete: undefined,
+  delivery: undefined,
+};
+
+const runStatusOf = (outcome: RunOutcome): RunStatus => ({
+  rows: outcome.rowsRead,
+  metrics: 0,
+  spans: 0,
+  bytes: outcome.bytes,
+  durationMs: outcome.durationMs,
+  nodes: {
+    expected: outcome.nodes.expected,
+    answered: outcome.nodes.answered,
+    missing: outcome.nodes.missing.slice(0, 10),
+  },
+});
+
+/** What was missing of a window, in the words of the Complete condition; undefined where nothing was. */
+function missingOf(outcome: RunOutcome): Fault | undefined {
+  const { loss, nodes, rowsTruncated } = outcome;
+  if (outcome.outcome === 'Skipped') {
+    return {
+      reason: outcome.reason ?? 'Skipped',
+      message: 'windows were finished without being run; see status.history',
+    };
+  }
+  if (nodes.answered < nodes.expected) {
+    return {
+      reason: 'NodesMissing',
+      message: `no answer from ${nodes.missing.slice(0, 10).join(', ') || 'some nodes'}`,
+    };
+  }
+  if (rowsTruncated > 0) return { reason: 'RowsTruncated', message: 'raise spec.maxRows or aggregate in the script' };
+  if (loss.rowsExpired > 0) {
+    return {
+      reason: 'DataExpired',
+      message: 'rows were expired before they were read; shorten the window or raise the table budget',
+    };
+  }
+  if (loss.blind.length > 0 || lostAtMost(loss) > 0) {
+    const [first] = loss.blind;
+    const what = first === undefined ? 'events were lost' : `${first.source}: ${first.reason}`;
+    return { reason: 'SourcesBlind', message: `${what}; status.history has the upper bound of each window` };
+  }
+  return outcome.reason === undefined ? undefined : { reason: outcome.reason, message: '' };
+}
+
+const add = (totals: Totals, more: Partial<Totals>): Totals => ({
+  windows: totals.windows + (more.windows ?? 0),
+  failures: totals.failures + (more.failures ?? 0),
+  missed: totals.missed + (more.missed ?? 0),
+  repeated: totals.repeated + (more.repeated ?? 0),
+  rows: totals.rows + (more.rows ?? 0),
+  metrics: totals.metrics + (more.metrics ?? 0),
+  spans: totals.spans + (more.spans ?? 0),
+  bytes: totals.bytes + (more.bytes ?? 0),
+  lost: totals.lost + (more.lost ?? 0),
+  refused: totals.refused + (more.refused ?? 0),
+});
+
+/** Moves windows that are answered for (all before `end`, in order) into the history. */
+function settle(record: ScriptRecord, end: string): ScriptRecord {
+  const done = record.pending.filter(({ window }) => window.end <= end);
+  const newest = done.at(-1);
+  if (newest === undefined) return record;
+  return {
+    ...record,
+    pending: record.pending.filter(({ window }) => window.end > end),
+    lastWindow: newest.window,
+    lastRun: { ...newest.run, metrics: newest.window.metrics, spans: newest.window.spans },
+    history: [...done.map(({ window }) => window).reverse(), ...record.history].slice(0, HISTORY_MAX),
+  };
+}
+
+/** A window was committed. `delivered`: nothing of it is left to send. */
+export function onCommitted(
+  record: ScriptRecord,
+  outcome: RunOutcome,
+  delivered: boolean,
+  nowMs: number,
+): ScriptRecord {
+  const lost = lostAtMost(outcome.loss);
+  const window: WindowRecord = {
+    start: formatTime(outcome.start, 3),
+    end: formatTime(outcome.end, 3),
+    outcome: outcome.outcome,
+    ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+    metrics: 0,
+    spans: 0,
+    refused: 0,
+    lost,
+  };
+  const missing = missingOf(outcome);
+  const skipped = outcome.outcome === 'Skipped';
+  const next: ScriptRecord = {
+    ...record,
+    pending: [...record.pending, { window, run: runStatusOf(outcome) }].slice(-PENDING_MAX),
+    totals: add(record.totals, { windows: 1, missed: skipped ? 1 : 0, rows: outcome.rowsRead, lost }),
+    consecutiveFailures: skipped ? record.consecutiveFailures : 0,
+    lastError: skipped ? record.lastError : undefined,
+    incomplete: missing === undefined ? record.incomplete : { fault: missing, atMs: nowMs },
+  };
+  return delivered ? settle(next, window.end) : next;
+}
+
+/** A run failed and its window is still to be done. */
+export function onFailed(record: ScriptRecord, error: RunError | undefined): ScriptRecord {
+  return {
+    ...record,
+    totals: add(record.totals, { failures: 1 }),
+    consecutiveFailures: record.consecutiveFailures + 1,
+    lastError: error ?? record.lastError,
+  };
+}
+
+/** A destination's last word on a batch. */
+export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptRecord {
+  const start = formatTime(delivery.start, 3);
+  const end = formatTime(delivery.end, 3);
+  const taken = delivery.outcome === 'acknowledged';
+  const items = delivery.metricPoints + delivery.spans + delivery.logs;
+  const refused = taken ? delivery.rejected : items;
+  // what a partial success rejected is not told by kind: metrics and spans never share a batch, so it is of the one there
+  const metrics = taken && delivery.metricPoints > 0 ? delivery.metricPoints - delivery.rejected : 0;
+  const spans = taken && delivery.spans > 0 ? delivery.spans - delivery.rejected : 0;
+  const fault: Fault | undefined =
+    refused === 0
+      ? undefined
+      : { reason: taken ? 'PartialSuccess' : 'Refused', message: delivery.message ?? 'the destination gave no reason' };
+  const next: ScriptRecord = {
+    ...record,
+    pending: record.pending.map((entry) =>
+      entry.window.start === start && entry.window.end === end
+        ? {
+            ...entry,
+            window: {
+              ...entry.window,
+              metrics: entry.window.metrics + metrics,
+              spans: entry.window.spans + spans,
+              refused: entry.window.refused + refused,
+            },
+          }
+        : entry,
+    ),
+    totals: add(record.totals, { metrics, spans, bytes: taken ? delivery.bytes : 0, refused }),
+    delivery: { ok: fault === undefined, fault, permanent: delivery.outcome === 'refused' },
+    lastError: taken
+      ? record.lastError
+      : { stage: 'Export', code: delivery.outcome, message: delivery.message ?? 'the destination gave no reason' },
+  };
+  return delivery.windowDelivered ? settle(next, end) : next;
+}
+
+/** The Complete condition's fault, for a day after the newest loss. */
+export const incompleteOf = (record: ScriptRecord, nowMs: number): Fault | undefined =>
+  record.incomplete !== undefined && nowMs - record.incomplete.atMs < DAY_MS ? record.incomplete.fault : undefined;
