@@ -38,7 +38,8 @@ export const RETRY_MAX_NS = 30n * NS_PER_SECOND;
 
 /**
  * The state at start: from the script's committed intervals (sorted, as the ledger gives them) and its checkpoint; the
- * later of both wins. A script that nothing is known of starts with the current window.
+ * later of both wins. Without a checkpoint the first committed window is where the script began. A script that nothing is
+ * known of starts with the current window.
  */
 export function startScript(
   schedule: ScriptSchedule,
