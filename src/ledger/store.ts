@@ -85,7 +85,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
       'SELECT uid, start, "end", seq, plugin, points, spans, logs, attempts, size FROM batches WHERE id = ?',
     ),
     removeBatch: database.prepare('DELETE FROM batches WHERE id = ?'),
-    attempted: database.prepare('UPDATE batches SET attempts = attempts + 1 WHERE id = ?'),
+    attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?) WHERE id = ?'),
     settle: database.prepare('UPDATE windows SET pending = pending - 1 WHERE uid = ? AND start = ? RETURNING pending'),
     held: database.prepare('SELECT plugin, count(*) AS batches, sum(size) AS bytes FROM batches GROUP BY plugin'),
     addDelivery: database.prepare('INSERT INTO deliveries (delivery) VALUES (?)'),
@@ -208,9 +208,9 @@ export function createStore(directory: string, limits: LedgerLimits) {
     });
   }
 
-  /** Counts an attempt, so that a restart does not make a batch young again. */
-  function attempted(id: number): void {
-    transaction(false, () => sql.attempted.run(id));
+  /** Remembers how often a batch was tried, over restarts too. */
+  function attempted(id: number, attempts: number): void {
+    transaction(false, () => sql.attempted.run(attempts, id));
   }
 
   function settle(id: number, verdict: Verdict): { readonly plugin: string; readonly size: number } | undefined {

@@ -101,7 +101,9 @@ export function markFailed(state: ScriptState, now: TimeNs): ScriptState {
 export function markOverlap(state: ScriptState, now: TimeNs, committed: readonly CommittedInterval[]): ScriptState {
   const learned = committed.reduce((known, interval) => recordFinished(known, interval, interval.delivered), state);
   const progressed = learned.finishedUntil > state.finishedUntil || !sameSet(learned.ahead, state.ahead);
-  return progressed ? { ...learned, active: undefined, retryAt: undefined } : markFailed(learned, now);
+  // A manual run of what is finished already holds nothing up.
+  const isNext = state.active?.start === state.finishedUntil;
+  return progressed || !isNext ? { ...learned, active: undefined, retryAt: undefined } : markFailed(learned, now);
 }
 
 /** The last batch of [start, end) is final. */

@@ -162,8 +162,8 @@ test('a destination’s batches come in commit order, by pages that hold at leas
 test('attempts are remembered over a restart and reported at least as high as they were', async () => {
   await ledger.commit(window('a', 0, 1));
   const [stored] = await ledger.pending('plugin', 0, 1, 1e6);
-  await ledger.attempted(stored?.id ?? 0);
-  await ledger.attempted(stored?.id ?? 0);
+  await ledger.attempted(stored?.id ?? 0, 1);
+  await ledger.attempted(stored?.id ?? 0, 2);
   await reopen();
   expect((await ledger.pending('plugin', 0, 1, 1e6))[0]?.attempts).toBe(2);
   await finishAll();

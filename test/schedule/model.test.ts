@@ -117,6 +117,12 @@ class World {
   settle(delivered: boolean): void {
     const { active } = this.state;
     if (active === undefined) return;
+    // A window that is committed already is answered from the ledger.
+    const stored = this.ledger.find(({ start, end }) => start === active.start && end === active.end);
+    if (stored !== undefined) {
+      this.state = markFinished(this.state, active, stored.delivered);
+      return;
+    }
     this.state = this.commit(active, delivered)
       ? markFinished(this.state, active, delivered)
       : markOverlap(this.state, this.now, this.committed());

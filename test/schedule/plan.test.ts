@@ -191,5 +191,6 @@ test('a refusal for overlap teaches what is committed; one that teaches nothing 
   const learned = markOverlap(at(100), s(200), [{ start: s(100), end: s(130), delivered: false }]);
   expect([learned.finishedUntil, deliveredUntil(learned)].map(seconds)).toEqual([130, 100]);
   expect(learned.failures).toBe(0);
-  expect(markOverlap(at(100), s(200), []).retryAt).toBe(s(201));
+  const next = markStarted(at(100), { start: s(100), end: s(110) });
+  expect(markOverlap(next, s(200), []).retryAt).toBe(s(201));
 });
