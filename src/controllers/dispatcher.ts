@@ -54,6 +54,8 @@ export interface DispatcherOptions {
   readonly listener: DispatcherListener;
   /** Runs at once, of them at most a quarter (but one) for backlog. */
   readonly runsMax?: number;
+  /** Clocks are looked at this often even when nothing is due: they may have been set. */
+  readonly tickMaxMs?: number;
 }
 
 interface Entry {
@@ -66,12 +68,10 @@ interface Entry {
 
 type Work = Exclude<Decision, { readonly kind: 'idle' }>;
 
-/** Clocks are looked at this often even when nothing is due: they may have been set. */
-const TICK_MAX_MS = 1000;
-
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { runtime, epoch, now, listener } = options;
   const runsMax = options.runsMax ?? 8;
+  const tickMaxMs = options.tickMaxMs ?? 1000;
   const backlogMax = Math.max(1, Math.floor(runsMax / 4));
   const entries = new Map<string, Entry>();
   let timer: NodeJS.Timeout | undefined;
@@ -165,8 +165,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (!isLive(work)) backlog--;
       begin(entry, work);
     }
-    const waitMs = wake === undefined ? TICK_MAX_MS : Number((wake - time) / 1_000_000n) + 1;
-    schedule(Math.min(TICK_MAX_MS, Math.max(1, waitMs)));
+    const waitMs = wake === undefined ? tickMaxMs : Number((wake - time) / 1_000_000n) + 1;
+    schedule(Math.min(tickMaxMs, Math.max(1, waitMs)));
   }
 
   function schedule(ms: number): void {

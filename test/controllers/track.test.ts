@@ -1,0 +1,122 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  NEW_RECORD,
+  incompleteOf,
+  onCommitted,
+  onDelivery,
+  onFailed,
+} from '../../src/controllers/exportscript/track.ts';
+import { NO_LOSS } from '../../src/model/loss.ts';
+import type { Delivery, RunOutcome } from '../../src/model/outcome.ts';
+import { timeNs } from '../../src/model/time.ts';
+
+const window = (n: number) => ({
+  start: timeNs(BigInt(n) * 10_000_000_000n),
+  end: timeNs(BigInt(n + 1) * 10_000_000_000n),
+});
+
+const outcome = (n: number, more: Partial<RunOutcome> = {}): RunOutcome => ({
+  uid: 'u',
+  ...window(n),
+  outcome: 'Complete',
+  rowsRead: 100,
+  rowsTruncated: 0,
+  metricPoints: 8,
+  spans: 3,
+  logs: 0,
+  bytes: 500,
+  durationMs: 12,
+  nodes: { expected: 1, answered: 1, missing: [] },
+  loss: NO_LOSS,
+  ...more,
+});
+
+const delivery = (n: number, more: Partial<Delivery> = {}): Delivery => ({
+  uid: 'u',
+  ...window(n),
+  batch: 1,
+  outcome: 'acknowledged',
+  metricPoints: 8,
+  spans: 0,
+  logs: 0,
+  rejected: 0,
+  bytes: 500,
+  attempts: 1,
+  windowDelivered: true,
+  ...more,
+});
+
+describe("a script's record", () => {
+  test('shows a window once its destination has acknowledged all of it, with what was acknowledged', () => {
+    const committed = onCommitted(NEW_RECORD, outcome(1), false, 0);
+    expect(committed.lastWindow).toBeUndefined();
+    const half = onDelivery(committed, delivery(1, { windowDelivered: false }));
+    expect(half.lastWindow).toBeUndefined();
+    const whole = onDelivery(half, delivery(1, { metricPoints: 0, spans: 3 }));
+    expect(whole.lastWindow).toMatchObject({ metrics: 8, spans: 3, outcome: 'Complete' });
+    expect(whole.lastRun).toMatchObject({ rows: 100, metrics: 8, spans: 3 });
+    expect(whole.history).toHaveLength(1);
+  });
+
+  test('shows a window without anything to send at once', () => {
+    expect(onCommitted(NEW_RECORD, outcome(1), true, 0).lastWindow).toMatchObject({ metrics: 0, spans: 0 });
+  });
+
+  test('does not count what was refused, and says so', () => {
+    const record = onDelivery(
+      onCommitted(NEW_RECORD, outcome(1), false, 0),
+      delivery(1, { outcome: 'refused', message: 'INVALID_ARGUMENT: no' }),
+    );
+    expect(record.lastWindow).toMatchObject({ metrics: 0, refused: 8 });
+    expect(record.delivery).toMatchObject({ ok: false, permanent: true, fault: { reason: 'Refused' } });
+    expect(record.lastError).toMatchObject({ stage: 'Export', message: 'INVALID_ARGUMENT: no' });
+  });
+
+  test('takes what a partial success rejected off what it acknowledged', () => {
+    const record = onDelivery(
+      onCommitted(NEW_RECORD, outcome(1), false, 0),
+      delivery(1, { rejected: 3, message: 'old' }),
+    );
+    expect(record.lastWindow).toMatchObject({ metrics: 5, refused: 3 });
+    expect(record.totals).toMatchObject({ metrics: 5, refused: 3 });
+  });
+
+  test('keeps the newest ten windows', () => {
+    let record = NEW_RECORD;
+    for (let n = 0; n < 15; n++) record = onCommitted(record, outcome(n), true, 0);
+    expect(record.history).toHaveLength(10);
+    expect(record.history[0]?.start).toBe('1970-01-01T00:02:20.000Z');
+  });
+
+  test.each([
+    [
+      'a node that did not answer',
+      outcome(1, { outcome: 'Partial', nodes: { expected: 2, answered: 1, missing: ['n2'] } }),
+      'NodesMissing',
+    ],
+    ['rows that were cut', outcome(1, { outcome: 'Partial', rowsTruncated: 5 }), 'RowsTruncated'],
+    ['events that were dropped', outcome(1, { loss: { ...NO_LOSS, eventsDropped: 3 } }), 'SourcesBlind'],
+    [
+      'a blind source',
+      outcome(1, { loss: { ...NO_LOSS, blind: [{ source: 'probe', start: timeNs(1n), reason: 'Killed' }] } }),
+      'SourcesBlind',
+    ],
+    ['expired rows', outcome(1, { loss: { ...NO_LOSS, rowsExpired: 3 } }), 'DataExpired'],
+    ['a skipped window', outcome(1, { outcome: 'Skipped', reason: 'Suspended' }), 'Suspended'],
+  ])('is incomplete for a day after %s', (_, result, reason) => {
+    const record = onCommitted(NEW_RECORD, result, true, 1000);
+    expect(incompleteOf(record, 1000 + 86_399_000)).toMatchObject({ reason });
+    expect(incompleteOf(record, 1000 + 86_400_001)).toBeUndefined();
+  });
+
+  test('counts failures in a row until a run succeeds', () => {
+    const error = { stage: 'Query', code: 'TIMEOUT', message: 'late' } as const;
+    const failed = onFailed(onFailed(NEW_RECORD, error), error);
+    expect(failed).toMatchObject({ consecutiveFailures: 2, lastError: error });
+    expect(onCommitted(failed, outcome(1), true, 0)).toMatchObject({
+      consecutiveFailures: 0,
+      lastError: undefined,
+      totals: { failures: 2 },
+    });
+  });
+});
