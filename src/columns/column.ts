@@ -50,7 +50,8 @@ export interface Batch {
 }
 
 /** The dictionary entry of row `i`. */
-export const codeAt = (column: StringColumn, i: number): number => (column.codes === undefined ? i : (column.codes[i] ?? 0));
+export const codeAt = (column: StringColumn, i: number): number =>
+  column.codes === undefined ? i : (column.codes[i] ?? 0);
 
 export const fieldOf = (name: string, type: DataType, semanticType: Field['semanticType'] = 'ST_NONE'): Field => ({
   name,

@@ -1,6 +1,7 @@
 // An immutable table of byte strings: Arrow's Utf8 layout (offsets + bytes), with text decoded at most once per entry.
 
-const decoder = new TextDecoder('utf-8');
+// A byte order mark is text like any other: without it two different entries would read the same.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export interface StringDictionary {
   readonly length: number;
@@ -18,7 +19,7 @@ export interface StringDictionary {
 /** A dictionary over existing buffers: entry i is `data[offsets[i], offsets[i + 1])`. The buffers must not change afterwards. */
 export function dictionaryOf(offsets: Int32Array, data: Uint8Array): StringDictionary {
   const length = offsets.length - 1;
-  const texts: (string | undefined)[] = [];
+  let texts: (string | undefined)[] | undefined;
   const bytes = (code: number): Uint8Array => data.subarray(offsets[code] ?? 0, offsets[code + 1] ?? 0);
   return {
     length,
@@ -26,7 +27,10 @@ export function dictionaryOf(offsets: Int32Array, data: Uint8Array): StringDicti
     data,
     byteLength: (offsets[length] ?? 0) - (offsets[0] ?? 0),
     bytes,
-    text: (code) => (texts[code] ??= decoder.decode(bytes(code))),
+    text: (code) => {
+      texts ??= Array.from({ length });
+      return (texts[code] ??= decoder.decode(bytes(code)));
+    },
   };
 }
 
