@@ -134,7 +134,7 @@ describe('a string column', () => {
       for (let i = 0; i < rows; i++) builder.append(`value ${i % distinct}`);
       return builder;
     };
-    expect(build(14_000).finish()).toMatchObject({ length: 30_000, dictionary: { length: 14_000 } });
+    expect(build(8_000).finish()).toMatchObject({ length: 30_000, dictionary: { length: 8_000 } });
     const plainColumn = build(16_000).finish();
     expect(plainColumn.codes).toBeUndefined();
     expect(plainColumn.dictionary.length).toBe(30_000);
