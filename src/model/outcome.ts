@@ -28,6 +28,8 @@ export interface RunOutcome {
   readonly reason?: string;
   readonly rowsRead: number;
   readonly rowsTruncated: number;
+  /** Points, spans or logs that could not be exported: broken, or alone larger than a request may be. Absent: none. */
+  readonly itemsDropped?: number;
   readonly metricPoints: number;
   readonly spans: number;
   readonly logs: number;
