@@ -36,10 +36,10 @@ const text = new TextDecoder('utf-8');
 const newId = (): Mutable<ConnectionId> => ({ tgid: 0, fd: 0, tsid: 0, tsidLow: 0, tsidHigh: 0, startTicks: 0 });
 
 /**
- * A function that decodes runs of whole frames for `handler`. Throws FrameError (with the frame's offset in the stream)
+ * A function that decodes runs of whole frames for `handler` and says how many there were. Throws FrameError (with the frame's offset in the stream)
  * where a frame is shorter than its struct, its inner lengths do not fit, or the HELLO is of another version.
  */
-export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: number) => void {
+export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: number) => number {
   let view: DataView = new DataView(EMPTY.buffer);
   let bytes: Uint8Array = EMPTY;
   const u64 = (at: number): number => view.getUint32(at + 4, true) * HIGH_WORD + view.getUint32(at, true);
@@ -243,6 +243,7 @@ export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: 
     bytes = run;
     view = new DataView(run.buffer, run.byteOffset, run.byteLength);
     let at = 0;
+    let frames = 0;
     while (at < run.length) {
       const length = view.getUint32(at, true);
       const type = view.getUint16(at + 4, true);
@@ -250,6 +251,8 @@ export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: 
       if (length < bytesMin) throw new FrameError(`frame of type ${type} has ${length} bytes, needs ${bytesMin}`, offset + at);
       decodeFrame(type, at, length, offset + at);
       at += length;
+      frames += 1;
     }
+    return frames;
   };
 }

@@ -7,11 +7,13 @@ export interface Framer {
   push(chunk: Uint8Array): void;
   /** Throws FrameError if the stream ended inside a frame. */
   end(): void;
-  /** Bytes passed on so far. */
+  /** Where the next run begins in the stream. */
   readonly offset: number;
+  /** Kernel time of the last frame passed on; undefined before the first. */
+  readonly lastKtime: number | undefined;
 }
 
-const lengthAt = (bytes: Uint8Array, at: number): number =>
+const u32At = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
 
 /** `onRun` gets one or more whole frames at a time: a view, valid during the call; `offset` is its place in the stream. */
@@ -19,6 +21,7 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
   const carry = new Uint8Array(WIRE_FRAME_BYTES_MAX);
   let carried = 0;
   let offset = startOffset;
+  let lastKtime: number | undefined;
 
   const checked = (length: number, at: number): number => {
     if (length < WIRE_HEADER_BYTES || length > WIRE_FRAME_BYTES_MAX || length % 8 !== 0) {
@@ -26,9 +29,10 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
     }
     return length;
   };
-  const emit = (run: Uint8Array): void => {
+  const emit = (run: Uint8Array, lastFrame: number): void => {
     const at = offset;
     offset += run.length;
+    lastKtime = u32At(run, lastFrame + 12) * 4_294_967_296 + u32At(run, lastFrame + 8);
     onRun(run, at);
   };
   /** Fills the carry buffer up to `target` bytes from `chunk` at `at`; says how far into the chunk that went. */
@@ -43,24 +47,29 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
     get offset() {
       return offset;
     },
+    get lastKtime() {
+      return lastKtime;
+    },
     push(chunk) {
       let at = 0;
       if (carried > 0) {
         at = fill(chunk, at, 4);
         if (carried < 4) return;
-        const length = checked(lengthAt(carry, 0), offset);
+        const length = checked(u32At(carry, 0), offset);
         at = fill(chunk, at, length);
         if (carried < length) return;
         carried = 0;
-        emit(carry.subarray(0, length));
+        emit(carry.subarray(0, length), 0);
       }
       const start = at;
+      let last = at;
       while (chunk.length - at >= 4) {
-        const length = checked(lengthAt(chunk, at), offset + at - start);
+        const length = checked(u32At(chunk, at), offset + at - start);
         if (chunk.length - at < length) break;
+        last = at;
         at += length;
       }
-      if (at > start) emit(chunk.subarray(start, at));
+      if (at > start) emit(chunk.subarray(start, at), last - start);
       fill(chunk, at, chunk.length - at);
     },
     end() {

@@ -1,0 +1,194 @@
+// Frames to rows: hands each frame to the part that knows it, and keeps what several parts share: the clock, the
+// watermarks, the loss of each second. Knows frame time only, so the same frames make the same rows.
+import type { BlindSource } from '../model/loss.ts';
+import type { TimeNs } from '../model/time.ts';
+import type { Cell } from '../model/types.ts';
+import { createClock } from './clock.ts';
+import { rangeOf } from './connections/address.ts';
+import type { AddressRange } from './connections/address.ts';
+import { CONN_STATS } from './connections/statistics.ts';
+import { createConnectionTracking } from './connections/tracking.ts';
+import { createDecoder } from './frames/decode.ts';
+import type { FrameHandler } from './frames/frame.ts';
+import { createProcesses } from './identity/processes.ts';
+import type { Processes } from './identity/processes.ts';
+import type { IdentityRule } from './identity/rules.ts';
+import { createKernelLosses } from './kernel-losses.ts';
+import { createLossLedger } from './loss.ts';
+import type { LossLedger } from './loss.ts';
+import { createMetrics } from './metrics.ts';
+import type { CollectorMetrics } from './metrics.ts';
+import type { KtimeNs, Protocol } from './protocols/protocol.ts';
+import { PROCESS_STATS, PROC_EXIT_EVENTS, createProcessRows } from './process-rows.ts';
+import type { RowSink } from './rows.ts';
+import { createWatermarks } from './watermarks.ts';
+import type { Watermarks } from './watermarks.ts';
+
+/** A process that no sample has shown for this long is gone, although nobody saw it go. */
+const VANISHED_AFTER_NS = 30e9;
+const SWEEP_SECONDS = 10;
+
+export interface IntakeOptions {
+  readonly protocols: readonly Protocol[];
+  /** Name of this host until the probe says it. */
+  readonly hostname: string;
+  readonly identityRules: readonly IdentityRule[];
+  readonly insideRanges: readonly AddressRange[];
+  readonly bothSides: boolean;
+  readonly connectionsMax: number;
+  readonly bytesHeldMax: number;
+  /** Stores a row; `cells` may be used again after the call. */
+  readonly append: (table: string, cells: readonly Cell[]) => void;
+  /** Takes frames for the probe. */
+  readonly control: (frame: Uint8Array) => void;
+}
+
+export interface Intake {
+  readonly processes: Processes;
+  readonly watermarks: Watermarks;
+  readonly loss: LossLedger;
+  readonly metrics: CollectorMetrics;
+  /** When counting began; undefined before the first clock pair. */
+  readonly startTime: TimeNs | undefined;
+  /** The last time heard of. */
+  readonly lastTime: TimeNs | undefined;
+  /** Takes a run of whole frames. Throws FrameError where they are corrupt. */
+  take(run: Uint8Array, offset: number): void;
+  /** The source has ended: settles what is open. */
+  finish(): void;
+  blind(): BlindSource[];
+}
+
+export function createIntake(options: IntakeOptions): Intake {
+  const metrics = createMetrics();
+  const clock = createClock();
+  const loss = createLossLedger();
+  const watermarks = createWatermarks((table) => table === PROCESS_STATS);
+  let hostname = options.hostname;
+  let startTime: TimeNs | undefined;
+  let lives = 0;
+  let lastKtime: KtimeNs = 0;
+  let snapshotStart: KtimeNs = 0;
+  let second = -1;
+
+  const rows: RowSink = {
+    append(table, ktime, cells) {
+      const time = clock.wall(ktime);
+      if (time === undefined) {
+        metrics.framesBeforeClock += 1;
+        return;
+      }
+      const mark = watermarks.of(table);
+      metrics.rows += 1;
+      if (time < mark) {
+        metrics.rowsLate += 1;
+        loss.add(table, 'rowsLate', mark, 1);
+        cells[0] = mark;
+      } else cells[0] = time;
+      options.append(table, cells);
+    },
+  };
+  const processes = createProcesses({ node: () => hostname, rules: options.identityRules, metrics });
+  const lossAt = {
+    add(table: string, kind: Parameters<LossLedger['add']>[1], ktime: KtimeNs, amount: number): void {
+      const time = clock.wall(ktime);
+      if (time !== undefined) loss.add(table, kind, time, amount);
+    },
+  };
+  const connections = createConnectionTracking({ ...options, processes, rows, metrics, loss: lossAt });
+  const processRows = createProcessRows({ processes, rows, metrics });
+  const payloadTables = [...new Set(options.protocols.map((protocol) => protocol.table))];
+  const kernel = createKernelLosses({ clock, loss, metrics, payloadTables, controlTables: [CONN_STATS, PROC_EXIT_EVENTS] });
+
+  const everySecond = (ktime: KtimeNs): void => {
+    processes.tick(ktime);
+    if (second % SWEEP_SECONDS !== 0 || !processRows.isSampling(ktime)) return;
+    for (const process of processes.vanished(ktime - VANISHED_AFTER_NS, ktime)) connections.processExited(process, ktime);
+  };
+
+  const handler: FrameHandler = {
+    hello(frame) {
+      lives += 1;
+      metrics.probeConnects += 1;
+      hostname = frame.hostname === '' ? hostname : frame.hostname;
+      snapshotStart = frame.ktime;
+      kernel.hello(frame, lives === 1);
+      connections.hello();
+      connections.ignore(frame.probeTgid);
+    },
+    feature(frame) {
+      kernel.feature(frame);
+      watermarks.setSampling(kernel.hasSamples());
+    },
+    clock(frame) {
+      clock.pair(frame.ktime, frame.realtime);
+      metrics.clockStepsBack = clock.stepsBack;
+      startTime ??= clock.wall(snapshotStart);
+    },
+    process: (frame) => processes.update(frame),
+    processExit(frame) {
+      const process = processRows.exit(frame);
+      connections.processExited(process, frame.ktime);
+    },
+    processSample: (frame) => processRows.sample(frame),
+    sampleEnd(ktime) {
+      const time = clock.wall(ktime);
+      if (time !== undefined) watermarks.sampled(time);
+    },
+    connOpen: (frame) => connections.open(frame),
+    connData: (frame) => connections.data(frame),
+    connClose: (frame) => connections.close(frame),
+    connCounts: (frame) => connections.counts(frame),
+    drops: (frame) => kernel.drops(frame, lastKtime),
+    drained(ktime) {
+      connections.drained(ktime);
+      const now = Math.floor(ktime / 1e9);
+      if (now > second) {
+        second = now;
+        everySecond(ktime);
+      }
+      if (ktime > lastKtime) lastKtime = ktime;
+      const time = clock.wall(ktime);
+      if (time !== undefined) watermarks.drained(time);
+    },
+    snapshotEnd(ktime) {
+      kernel.snapshotEnd();
+      connections.snapshotEnd(ktime);
+      if (lives > 1) for (const gone of processes.vanished(snapshotStart, ktime)) connections.processExited(gone, ktime);
+    },
+    blind(frame) {
+      const [start, end] = [clock.wall(frame.ktime), clock.wall(frame.endKtime)];
+      if (start === undefined || end === undefined || end <= start) return;
+      metrics.blindIntervals += 1;
+      loss.addBlind({ source: 'probe', start, end, reason: 'ProbeNotRunning' });
+    },
+    localNetwork: (frame) => connections.addInside(rangeOf(frame.family, frame.address, frame.prefixBits)),
+    ignoreTgid: (frame) => connections.ignore(frame.tgid),
+    unknown() {
+      metrics.framesUnknown += 1;
+    },
+  };
+  const decode = createDecoder(handler);
+
+  return {
+    processes,
+    watermarks,
+    loss,
+    metrics,
+    get startTime() {
+      return startTime;
+    },
+    get lastTime() {
+      return lastKtime === 0 ? startTime : clock.wall(lastKtime);
+    },
+    take(run, offset) {
+      metrics.frameBytes += run.length;
+      metrics.frames += decode(run, offset);
+    },
+    finish() {
+      if (lastKtime > 0) connections.finish(lastKtime);
+      watermarks.finish();
+    },
+    blind: () => kernel.blind(lastKtime),
+  };
+}
