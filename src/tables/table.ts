@@ -1,0 +1,188 @@
+// One table of the store: sealed segments, oldest first, and the active one. Bounded in bytes: the oldest segments go.
+import { columnBytes } from '../columns/batch.ts';
+import type { Batch } from '../columns/column.ts';
+import { schemaOf, type TableDefinition } from '../model/catalogue.ts';
+import { timeNs, type TimeNs } from '../model/time.ts';
+import type { Cell } from '../model/types.ts';
+import { ActiveSegment } from './active-segment.ts';
+import { createIntervalCounts } from './interval-counts.ts';
+import { ROWS_PER_BATCH_MAX, batchOfPiece, inTimeOrder, narrow, type Piece, type TimeRange } from './piece.ts';
+
+/** A segment takes at most this part of its table's budget, so that expiry takes rows off in small steps. */
+const SEGMENT_SHARE = 1 / 16;
+const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
+const SEGMENT_BYTES_MIN = 16 * 1024;
+/** Rows between two looks at how many bytes there are. */
+const ROWS_BETWEEN_CHECKS = 64;
+/** Readers leave a run each where rows keep coming out of order; a segment with this many is sealed, and so sorted. */
+const RUNS_MAX = 64;
+
+/** The watermark of a table that gets no more rows. */
+export const FOREVER = timeNs(2n ** 63n - 1n);
+
+export interface SnapshotOptions extends TimeRange {
+  /** The columns wanted, in that order; all in the order of the catalogue where absent. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+/** The rows of a table at one moment, ascending by time_. May be iterated again; later appends and expiry do not show. */
+export interface Snapshot extends Iterable<Batch> {
+  readonly rows: number;
+  /** Rows of the range, at most, that had been expired when this was made. */
+  readonly rowsExpired: number;
+}
+
+export interface TableStats {
+  readonly rows: number;
+  /** Bytes of all buffers as allocated. */
+  readonly bytes: number;
+  readonly budgetBytes: number;
+  readonly segments: number;
+  /** Earliest time_ that is still here; undefined while the table is empty. */
+  readonly minTime: TimeNs | undefined;
+  /** Rows before this time are gone, or may be; undefined while nothing has expired. */
+  readonly goneUntil: TimeNs | undefined;
+  readonly rowsAppended: number;
+  readonly rowsExpired: number;
+  /** Rows that came behind the watermark and were stored at it. */
+  readonly rowsLate: number;
+  readonly cellsTruncated: number;
+}
+
+interface Sealed {
+  readonly piece: Piece;
+  readonly bytes: number;
+}
+
+export class Table {
+  readonly definition: TableDefinition;
+  watermark: bigint | undefined;
+
+  private readonly budgetBytes: number;
+  private readonly segmentBytesMax: number;
+  private sealed: Sealed[] = [];
+  private sealedBytes = 0;
+  private active: ActiveSegment;
+  private activeBytes = 0;
+  /** Length of the STRING cells since the last look at the bytes. */
+  private textSinceCheck = 0;
+  private readonly expired = createIntervalCounts();
+  private goneUntil: bigint | undefined;
+  private rowsAppended = 0;
+  private rowsExpired = 0;
+  private rowsLate = 0;
+  private truncatedInSealed = 0;
+
+  constructor(definition: TableDefinition, budgetBytes: number) {
+    this.definition = definition;
+    this.budgetBytes = budgetBytes;
+    this.segmentBytesMax = Math.max(SEGMENT_BYTES_MIN, Math.min(SEGMENT_BYTES_MAX, budgetBytes * SEGMENT_SHARE));
+    this.active = new ActiveSegment(definition.columns);
+  }
+
+  append(time: bigint, cells: readonly Cell[]): 'stored' | 'late' {
+    if (cells.length !== this.definition.columns.length) {
+      throw new TypeError(
+        `${cells.length} cells for the ${this.definition.columns.length} columns of ${this.definition.name}`,
+      );
+    }
+    const { watermark } = this;
+    const isLate = watermark !== undefined && time < watermark;
+    // A source that has ended sets its watermark to the end of time; a row that still comes keeps its own.
+    this.active.append(isLate && watermark < FOREVER ? watermark : time, cells);
+    this.rowsAppended++;
+    if (isLate) this.rowsLate++;
+    for (const cell of cells) if (typeof cell === 'string') this.textSinceCheck += cell.length;
+    if (this.active.length % ROWS_BETWEEN_CHECKS === 0 || this.textSinceCheck > this.segmentBytesMax / 8) this.check();
+    return isLate ? 'late' : 'stored';
+  }
+
+  /** Seals the active segment where it is full, expires the oldest where the budget is passed. */
+  private check(): void {
+    this.textSinceCheck = 0;
+    this.activeBytes = this.active.byteLength;
+    if (this.active.length >= ROWS_PER_BATCH_MAX || this.activeBytes >= this.segmentBytesMax) this.seal();
+    while (this.sealedBytes + this.activeBytes > this.budgetBytes) {
+      const oldest = this.sealed.shift();
+      if (oldest === undefined) break;
+      this.sealedBytes -= oldest.bytes;
+      this.expire(oldest.piece.times);
+    }
+  }
+
+  private seal(): void {
+    if (this.active.length === 0) return;
+    this.truncatedInSealed += this.active.cellsTruncated;
+    const piece = this.active.finish();
+    const bytes = piece.columns.reduce((sum, column) => sum + columnBytes(column), 0);
+    this.sealed.push({ piece, bytes });
+    this.sealedBytes += bytes;
+    this.active = new ActiveSegment(this.definition.columns);
+    this.activeBytes = 0;
+  }
+
+  private expire(times: BigInt64Array): void {
+    const first = times[0] ?? 0n;
+    const last = times.at(-1) ?? 0n;
+    this.rowsExpired += times.length;
+    this.expired.add(first, last, times.length);
+    if (this.goneUntil === undefined || last + 1n > this.goneUntil) this.goneUntil = last + 1n;
+  }
+
+  expiredWithin(start: bigint | undefined, end: bigint | undefined): number {
+    return this.expired.within(start, end);
+  }
+
+  snapshot({ start, end, columns }: SnapshotOptions): Snapshot {
+    const positions = this.positions(columns);
+    const schema = schemaOf(this.definition);
+    const selected = positions.flatMap((position) => schema[position] ?? []);
+    const pieces = this.pieces().flatMap((piece) => narrow(piece, positions, { start, end }) ?? []);
+    return {
+      rows: pieces.reduce((rows, piece) => rows + piece.times.length, 0),
+      rowsExpired: this.expiredWithin(start, end),
+      *[Symbol.iterator]() {
+        for (const piece of inTimeOrder(pieces)) yield batchOfPiece(selected, piece);
+      },
+    };
+  }
+
+  private pieces(): Piece[] {
+    const active = this.active.pieces();
+    const pieces = [...this.sealed.map(({ piece }) => piece), ...active];
+    if (this.active.runCount >= RUNS_MAX) this.seal();
+    return pieces;
+  }
+
+  private positions(names: readonly string[] | undefined): number[] {
+    const { columns, name: table } = this.definition;
+    if (names === undefined) return columns.map((_, i) => i);
+    return names.map((name) => {
+      const position = columns.findIndex((column) => column.name === name);
+      if (position >= 0) return position;
+      throw new Error(
+        `table ${table} has no column ${name}; it has ${columns.map((column) => column.name).join(', ')}`,
+      );
+    });
+  }
+
+  stats(): TableStats {
+    let earliest = this.active.lowest;
+    for (const { piece } of this.sealed) {
+      const first = piece.times[0];
+      if (earliest === undefined || (first !== undefined && first < earliest)) earliest = first;
+    }
+    return {
+      rows: this.rowsAppended - this.rowsExpired,
+      bytes: this.sealedBytes + this.active.byteLength,
+      budgetBytes: this.budgetBytes,
+      segments: this.sealed.length + (this.active.length > 0 ? 1 : 0),
+      minTime: earliest === undefined ? undefined : timeNs(earliest),
+      goneUntil: this.goneUntil === undefined ? undefined : timeNs(this.goneUntil),
+      rowsAppended: this.rowsAppended,
+      rowsExpired: this.rowsExpired,
+      rowsLate: this.rowsLate,
+      cellsTruncated: this.truncatedInSealed + this.active.cellsTruncated,
+    };
+  }
+}
