@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { otlpLines } from '../exporters/console/lines.ts';
 import { startReceiver, type ReceivedRequest } from '../exporters/otlp/receiver.ts';
+import { addressArg, choiceArg } from './args.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
 
 const HELP = `Usage: sluice receive [--grpc HOST:PORT] [--http HOST:PORT] [--format text|json|ndjson]
@@ -22,41 +23,30 @@ Port 0 takes any free port; the addresses are printed to standard error. Ends at
 const FORMATS = ['text', 'json', 'ndjson'] as const;
 type Format = (typeof FORMATS)[number];
 
-const isFormat = (text: string): text is Format => FORMATS.some((format) => format === text);
-
 /** What is not printed yet may wait up to here; what arrives beyond is counted, not kept. */
 const WAITING_BYTES_MAX = 64 * 2 ** 20;
 
 function parse(argv: readonly string[]) {
-  const parsed = (() => {
-    try {
-      return parseArgs({
-        args: [...argv],
-        options: {
-          grpc: { type: 'string', default: '127.0.0.1:4317' },
-          http: { type: 'string', default: '127.0.0.1:4318' },
-          format: { type: 'string', default: 'text' },
-          help: { type: 'boolean', default: false },
-        },
-      });
-    } catch (error) {
-      throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-    }
-  })();
-  const { grpc, http, format, help } = parsed.values;
-  if (!isFormat(format)) throw new UsageError(`--format ${format}: must be one of ${FORMATS.join(', ')}`);
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      grpc: { type: 'string', default: '127.0.0.1:4317' },
+      http: { type: 'string', default: '127.0.0.1:4318' },
+      format: { type: 'string', default: 'text' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const { grpc, http, help } = values;
+  const format: Format = choiceArg('format', values.format, FORMATS);
   if (grpc === 'none' && http === 'none')
     throw new UsageError('--grpc none and --http none leave nothing to listen on');
-  return { grpc: address('--grpc', grpc), http: address('--http', http), format, help };
+  return { grpc: address('grpc', grpc), http: address('http', http), format, help };
 }
 
-function address(flag: string, value: string): string | undefined {
-  if (value === 'none') return undefined;
-  const port = /^(?:\[[0-9a-fA-F:]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(value)?.[1];
-  if (port === undefined || Number(port) > 65_535) {
-    throw new UsageError(`${flag} ${value}: must be HOST:PORT, such as 127.0.0.1:4317, or none`);
-  }
-  return value;
+function address(option: string, text: string): string | undefined {
+  if (text === 'none') return undefined;
+  addressArg(option, text);
+  return text;
 }
 
 function render({ json }: ReceivedRequest, format: Format): string {

@@ -1,12 +1,14 @@
 // What delivery needs of the place where encoded requests wait. The runtime implements it on the ledger's file; tests
 // in memory. One loop per destination calls it, never two calls at once for one destination.
 import type { Delivery } from '../../model/outcome.ts';
+import type { TimeNs } from '../../model/time.ts';
 import type { EncodedRequest } from '../sender.ts';
 
 /** An encoded request that has no verdict yet. */
 export interface SpooledBatch extends EncodedRequest {
   /** Rises in commit order; the order of sending. */
   readonly id: number;
+  readonly committedAt: TimeNs;
   /** Attempts made so far, by this process and earlier ones. */
   readonly attempts: number;
 }

@@ -5,7 +5,9 @@ import {
   Client,
   compressionAlgorithms,
   credentials,
+  logVerbosity,
   Metadata,
+  setLogVerbosity,
   type ChannelCredentials,
   type ChannelOptions,
 } from '@grpc/grpc-js';
@@ -32,6 +34,9 @@ class UnusableDestination extends Error {
     this.code = code;
   }
 }
+
+// Faults are outcomes here; grpc-js would print them to standard error as well.
+setLogVerbosity(logVerbosity.NONE);
 
 /** After these the connection itself is in doubt. */
 const CONNECTION_FAILURES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);

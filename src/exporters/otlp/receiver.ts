@@ -38,7 +38,24 @@ const REQUEST_BYTES_MAX = 64 * 2 ** 20;
 const RPC_STATUS = messageType('RpcStatus');
 const unzip = promisify(gunzip);
 
+// What grpc-js would print to standard error reaches the caller as an error anyway.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use',
+  EACCES: 'no permission for this port',
+  EADDRNOTAVAIL: 'this host has no such address',
+  ENOTFOUND: 'there is no such host',
+};
+
+/** Node and grpc-js wrap the system's code differently. */
+function listenError(what: string, error: Error): Error {
+  const code = Object.keys(LISTEN_FAULTS).find((name) => error.message.includes(name));
+  const reason = code === undefined ? error.message : `${LISTEN_FAULTS[code]} (${code})`;
+  return new Error(`cannot listen on ${what}: ${reason}`, { cause: error });
+}
 
 /** @throws Error where nothing can listen there, saying where and why. */
 async function listenGrpc(address: string, bytesMax: number, accept: (request: ReceivedRequest) => void) {
@@ -78,7 +95,10 @@ async function listenGrpc(address: string, bytesMax: number, accept: (request: R
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new Error(`cannot listen on ${address} for OTLP/gRPC: ${error.message}`, { cause: error }));
+      else {
+        server.forceShutdown();
+        reject(listenError(`${address} for OTLP/gRPC`, error));
+      }
     });
   });
   return { port, server };
@@ -145,12 +165,14 @@ function respond(request: IncomingMessage, response: ServerResponse, { code, mes
   const status = { code: grpc.status.INVALID_ARGUMENT, message };
   const json = JSON.stringify(ok ? { partialSuccess: {} } : status);
   const protobuf = ok ? Buffer.alloc(0) : RPC_STATUS.encode(RPC_STATUS.fromObject(status)).finish();
+  const body = isJson ? Buffer.from(json) : protobuf;
   response.writeHead(code, {
+    'content-length': body.length,
     'content-type': isJson ? 'application/json' : 'application/x-protobuf',
     // What is left of a refused body is not read.
     ...(ok ? {} : { connection: 'close' }),
   });
-  response.end(isJson ? json : protobuf);
+  response.end(body);
 }
 
 /** @throws Error where nothing can listen there, saying where and why. */
@@ -162,9 +184,7 @@ async function listenHttp(address: string, bytesMax: number, accept: (request: R
   const separator = address.lastIndexOf(':');
   const host = address.slice(0, separator).replace(/^\[(.*)\]$/, '$1');
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(new Error(`cannot listen on ${address} for OTLP/HTTP: ${error.message}`, { cause: error })),
-    );
+    server.once('error', (error) => reject(listenError(`${address} for OTLP/HTTP`, error)));
     server.listen(Number(address.slice(separator + 1)), host, resolve);
   });
   const bound = server.address();
