@@ -83,7 +83,7 @@ export async function openLedger(directory: string, limits: Partial<LedgerLimits
     pending: (...args) => call('pending', args),
     attempted: (...args) => call('attempted', args),
     finish: (...args) => call('finish', args),
-    dropPlugin: (...args) => call('dropPlugin', args),
+    dropDestination: (...args) => call('dropDestination', args),
     deliveries: (...args) => call('deliveries', args),
     takeDeliveries: (...args) => call('takeDeliveries', args),
     spool: (...args) => call('spool', args),

@@ -7,6 +7,8 @@ export type Signal = 'metrics' | 'traces' | 'logs';
 
 /** One encoded request, before compression and without credentials. */
 export interface NewBatch {
+  /** Where it goes: a plugin's uid, or the name of a script's own endpoint. */
+  readonly destination: string;
   readonly signal: Signal;
   readonly bytes: Uint8Array;
   readonly metricPoints: number;
@@ -29,7 +31,12 @@ export type CommitResult =
   /** Overlaps what is committed already under this uid; nothing was written. */
   | { readonly status: 'overlap'; readonly committed: readonly CommittedInterval[] }
   /** The destination's part of the spool is full; nothing was written, the window may be tried again. */
-  | { readonly status: 'spool-full'; readonly heldBytes: number; readonly freeBytes: number }
+  | {
+      readonly status: 'spool-full';
+      readonly destination: string;
+      readonly heldBytes: number;
+      readonly freeBytes: number;
+    }
   /** A newer leader has taken over. */
   | { readonly status: 'stale'; readonly highestEpoch: number };
 
@@ -63,8 +70,8 @@ export interface StoredDelivery {
   readonly delivery: Delivery;
 }
 
-export interface PluginSpool {
-  readonly pluginUid: string;
+export interface DestinationSpool {
+  readonly destination: string;
   readonly batches: number;
   readonly bytes: number;
 }
@@ -72,7 +79,7 @@ export interface PluginSpool {
 export interface SpoolState {
   readonly bytes: number;
   readonly bytesMax: number;
-  readonly plugins: readonly PluginSpool[];
+  readonly destinations: readonly DestinationSpool[];
   /** Commits refused because a destination's part was full, since open. */
   readonly refusedCommits: number;
   /** Deliveries that nobody collected and that had to make room, since open. */

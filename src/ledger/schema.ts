@@ -23,11 +23,11 @@ const MIGRATIONS: readonly string[] = [
    -- The spool: encoded requests in the order of their commit, until they are final.
    CREATE TABLE batches (
      id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-     seq INTEGER NOT NULL, plugin TEXT NOT NULL, signal TEXT NOT NULL, committed INTEGER NOT NULL,
+     seq INTEGER NOT NULL, destination TEXT NOT NULL, signal TEXT NOT NULL, committed INTEGER NOT NULL,
      points INTEGER NOT NULL, spans INTEGER NOT NULL, logs INTEGER NOT NULL,
      attempts INTEGER NOT NULL, size INTEGER NOT NULL, bytes BLOB NOT NULL
    ) STRICT;
-   CREATE INDEX batches_of_plugin ON batches (plugin, id);
+   CREATE INDEX batches_of_destination ON batches (destination, id);
 
    -- What destinations said and nobody has taken note of yet.
    CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL) STRICT;`,

@@ -11,6 +11,7 @@ import {
   outcomeOf,
   toText,
   type CommitResult,
+  type NewBatch,
   type Signal,
   type SpoolState,
   type StoredBatch,
@@ -45,6 +46,21 @@ const SHARE_OF_FREE = 4;
 /** Free pages (4 KiB each) after which the file is shortened. */
 const FREE_PAGES_KEPT = 1024;
 
+interface Cost {
+  readonly destination: string;
+  readonly count: number;
+  readonly cost: number;
+}
+
+function costsOf(batches: readonly NewBatch[]): Cost[] {
+  const byDestination = Map.groupBy(batches, ({ destination }) => destination);
+  return [...byDestination].map(([destination, own]) => ({
+    destination,
+    count: own.length,
+    cost: own.reduce((sum, { bytes }) => sum + bytes.length + BATCH_OVERHEAD_BYTES, 0),
+  }));
+}
+
 function signalOf(value: unknown): Signal {
   if (value === 'metrics' || value === 'traces' || value === 'logs') return value;
   throw new TypeError(`unknown signal ${String(value)}`);
@@ -76,18 +92,20 @@ export function createStore(directory: string, limits: LedgerLimits) {
     addWindow: database.prepare('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)'),
     window: database.prepare('SELECT outcome, pending FROM windows WHERE uid = ? AND start = ? AND "end" = ?'),
     addBatch: database.prepare(
-      `INSERT INTO batches (uid, start, "end", seq, plugin, signal, committed, points, spans, logs, attempts, size, bytes)
+      `INSERT INTO batches (uid, start, "end", seq, destination, signal, committed, points, spans, logs, attempts, size, bytes)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
     ),
-    batches: database.prepare('SELECT * FROM batches WHERE plugin = ? AND id > ? ORDER BY id LIMIT ?'),
-    sizes: database.prepare('SELECT id, size FROM batches WHERE plugin = ? AND id > ? ORDER BY id LIMIT ?'),
+    batches: database.prepare('SELECT * FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
+    sizes: database.prepare('SELECT id, size FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
     batch: database.prepare(
-      'SELECT uid, start, "end", seq, plugin, points, spans, logs, attempts, size FROM batches WHERE id = ?',
+      'SELECT uid, start, "end", seq, destination, points, spans, logs, attempts, size FROM batches WHERE id = ?',
     ),
     removeBatch: database.prepare('DELETE FROM batches WHERE id = ?'),
     attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?) WHERE id = ?'),
     settle: database.prepare('UPDATE windows SET pending = pending - 1 WHERE uid = ? AND start = ? RETURNING pending'),
-    held: database.prepare('SELECT plugin, count(*) AS batches, sum(size) AS bytes FROM batches GROUP BY plugin'),
+    held: database.prepare(
+      'SELECT destination, count(*) AS batches, sum(size) AS bytes FROM batches GROUP BY destination',
+    ),
     addDelivery: database.prepare('INSERT INTO deliveries (delivery) VALUES (?)'),
     deliveries: database.prepare('SELECT seq, delivery FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?'),
     takeDeliveries: database.prepare('DELETE FROM deliveries WHERE seq <= ?'),
@@ -100,17 +118,17 @@ export function createStore(directory: string, limits: LedgerLimits) {
   let heldBytes = 0;
   let refusedCommits = 0;
   let deliveriesDropped = 0;
-  const hold = (plugin: string, batches: number, bytes: number): void => {
-    const entry = held.get(plugin) ?? { batches: 0, bytes: 0 };
+  const hold = (destination: string, batches: number, bytes: number): void => {
+    const entry = held.get(destination) ?? { batches: 0, bytes: 0 };
     entry.batches += batches;
     entry.bytes += bytes;
     heldBytes += bytes;
-    if (entry.batches === 0) held.delete(plugin);
-    else held.set(plugin, entry);
+    if (entry.batches === 0) held.delete(destination);
+    else held.set(destination, entry);
   };
   for (const row of sql.held.all()) {
     const batches = Number(row['batches']);
-    hold(String(row['plugin']), batches, Number(row['bytes']) + batches * BATCH_OVERHEAD_BYTES);
+    hold(String(row['destination']), batches, Number(row['bytes']) + batches * BATCH_OVERHEAD_BYTES);
   }
   let highestEpoch = Number(sql.epoch.get()?.['value'] ?? 0);
   let waitingDeliveries = Number(sql.bounds.get()?.['rows'] ?? 0);
@@ -149,30 +167,38 @@ export function createStore(directory: string, limits: LedgerLimits) {
     return highestEpoch;
   }
 
+  /** Whether `destination` may hold `cost` more bytes, when all that `costs` says is added. */
+  function hasRoom(destination: string, cost: number, costs: readonly Cost[]): boolean {
+    const freeBytes = limits.spoolBytesMax - heldBytes - costs.reduce((sum, one) => sum + one.cost, 0);
+    const own = (held.get(destination)?.bytes ?? 0) + cost;
+    return freeBytes >= 0 && own <= SHARE_OF_FREE * freeBytes;
+  }
+
   function commit(window: WindowCommit): CommitResult {
     const { outcome, batches, pluginUid } = window;
     if (window.epoch < highestEpoch) return { status: 'stale', highestEpoch };
     if (read(() => overlaps(database, outcome.uid, outcome.start, outcome.end))) {
       return { status: 'overlap', committed: read(() => intervalsOf(database, outcome.uid)) };
     }
-    const cost = batches.reduce((sum, batch) => sum + batch.bytes.length + BATCH_OVERHEAD_BYTES, 0);
-    const own = held.get(pluginUid)?.bytes ?? 0;
-    const freeBytes = limits.spoolBytesMax - heldBytes - cost;
-    if (batches.length > 0 && (freeBytes < 0 || own + cost > SHARE_OF_FREE * freeBytes)) {
+    const costs = costsOf(batches);
+    const full = costs.find(({ destination, cost }) => !hasRoom(destination, cost, costs));
+    if (full !== undefined) {
       refusedCommits += 1;
-      return { status: 'spool-full', heldBytes: own, freeBytes: limits.spoolBytesMax - heldBytes };
+      const { destination } = full;
+      const own = held.get(destination)?.bytes ?? 0;
+      return { status: 'spool-full', destination, heldBytes: own, freeBytes: limits.spoolBytesMax - heldBytes };
     }
     // Synced to the disk: a delivered window that a power loss made the ledger forget would be queried and sent again.
     transaction(true, () => {
       const { uid, start, end } = outcome;
       sql.addWindow.run(uid, start, end, pluginUid, batches.length, toText(outcome));
-      batches.forEach(({ signal, bytes, metricPoints, spans, logs }, seq) => {
+      batches.forEach(({ destination, signal, bytes, metricPoints, spans, logs }, seq) => {
         const counts = [metricPoints, spans, logs, bytes.length];
-        sql.addBatch.run(uid, start, end, seq, pluginUid, signal, window.committedAt, ...counts, bytes);
+        sql.addBatch.run(uid, start, end, seq, destination, signal, window.committedAt, ...counts, bytes);
       });
       if (batches.length === 0) compact(database, uid, limits.windowsKept);
     });
-    if (batches.length > 0) hold(pluginUid, batches.length, cost);
+    for (const { destination, count, cost } of costs) hold(destination, count, cost);
     return { status: 'committed', delivered: batches.length === 0 };
   }
 
@@ -184,19 +210,20 @@ export function createStore(directory: string, limits: LedgerLimits) {
   }
 
   /** Batches of a destination after `afterId`, oldest first: at least one if there is any, else up to the limits. */
-  function pending(pluginUid: string, afterId: number, countMax: number, bytesMax: number): StoredBatch[] {
+  function pending(destination: string, afterId: number, countMax: number, bytesMax: number): StoredBatch[] {
     return read(() => {
       let bytes = 0;
-      const fitting = sql.sizes.all(pluginUid, afterId, countMax).filter((row, i) => {
+      const fitting = sql.sizes.all(destination, afterId, countMax).filter((row, i) => {
         bytes += Number(row['size']);
         return i === 0 || bytes <= bytesMax;
       });
-      return sql.batches.all(pluginUid, afterId, fitting.length).map((row) => ({
+      return sql.batches.all(destination, afterId, fitting.length).map((row) => ({
         id: Number(row['id']),
         uid: String(row['uid']),
         start: timeOf(row['start']),
         end: timeOf(row['end']),
         seq: Number(row['seq']),
+        destination: String(row['destination']),
         signal: signalOf(row['signal']),
         bytes: bytesOf(row['bytes']),
         metricPoints: Number(row['points']),
@@ -213,7 +240,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     transaction(false, () => sql.attempted.run(attempts, id));
   }
 
-  function settle(id: number, verdict: Verdict): { readonly plugin: string; readonly size: number } | undefined {
+  function settle(id: number, verdict: Verdict): { readonly destination: string; readonly size: number } | undefined {
     const row = sql.batch.get(id);
     if (row === undefined) return undefined;
     sql.removeBatch.run(id);
@@ -236,7 +263,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     };
     sql.addDelivery.run(toText(delivery));
     if (left === 0) compact(database, uid, limits.windowsKept);
-    return { plugin: String(row['plugin']), size: Number(row['size']) };
+    return { destination: String(row['destination']), size: Number(row['size']) };
   }
 
   /** Makes batches final; ids that are final already are passed over. Returns how many were not. */
@@ -255,14 +282,14 @@ export function createStore(directory: string, limits: LedgerLimits) {
       }
       return done;
     });
-    for (const { plugin, size } of settled) hold(plugin, -1, -(size + BATCH_OVERHEAD_BYTES));
+    for (const { destination, size } of settled) hold(destination, -1, -(size + BATCH_OVERHEAD_BYTES));
     shorten();
     return settled.length;
   }
 
   /** Gives up all that waits for a destination. Returns how many batches that was. */
-  function dropPlugin(pluginUid: string, message: string): number {
-    const ids = read(() => sql.sizes.all(pluginUid, 0, -1).map((row) => Number(row['id'])));
+  function dropDestination(destination: string, message: string): number {
+    const ids = read(() => sql.sizes.all(destination, 0, -1).map((row) => Number(row['id'])));
     return finish(ids.map((id) => ({ id, verdict: { outcome: 'dropped', rejected: 0, attempts: 0, message } })));
   }
 
@@ -291,7 +318,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
   const spool = (): SpoolState => ({
     bytes: heldBytes,
     bytesMax: limits.spoolBytesMax,
-    plugins: [...held].map(([pluginUid, { batches, bytes }]) => ({ pluginUid, batches, bytes })),
+    destinations: [...held].map(([destination, { batches, bytes }]) => ({ destination, batches, bytes })),
     refusedCommits,
     deliveriesDropped,
   });
@@ -313,7 +340,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     pending,
     attempted,
     finish,
-    dropPlugin,
+    dropDestination,
     deliveries,
     takeDeliveries,
     spool,

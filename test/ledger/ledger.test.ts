@@ -152,7 +152,7 @@ test('delivered windows beyond the newest become one interval, and it refuses ov
 
 test('a destination’s batches come in commit order, by pages that hold at least one', async () => {
   for (let i = 0; i < 5; i += 1) await ledger.commit(window('a', i, i + 1, [batch(100)]));
-  await ledger.commit(window('b', 0, 1, [batch(100)], { pluginUid: 'other' }));
+  await ledger.commit(window('b', 0, 1, [batch(100, { destination: 'other' })]));
   const first = await ledger.pending('plugin', 0, 10, 250);
   expect(first.map(({ start }) => start)).toEqual([at(0), at(1)]);
   const rest = await ledger.pending('plugin', first.at(-1)?.id ?? 0, 10, 1);
@@ -176,15 +176,15 @@ test('a full spool refuses the window whole, keeps room for other destinations, 
   let i = 0;
   while ((await ledger.commit(big(i))).status === 'committed') i += 1;
   expect(i).toBeGreaterThan(5);
-  expect(await ledger.commit(big(i))).toMatchObject({ status: 'spool-full' });
+  expect(await ledger.commit(big(i))).toMatchObject({ status: 'spool-full', destination: 'plugin' });
   expect(await ledger.findWindow('a', at(i), at(i + 1))).toBeUndefined();
   expect((await ledger.spool()).refusedCommits).toBe(2);
-  expect((await ledger.commit(window('b', 0, 1, [batch(9000)], { pluginUid: 'living' }))).status).toBe('committed');
+  expect((await ledger.commit(window('b', 0, 1, [batch(9000, { destination: 'living' })]))).status).toBe('committed');
   expect((await ledger.commit(window('a', 1000, 1001, []))).status).toBe('committed');
   await finishAll();
   expect((await ledger.commit(big(i))).status).toBe('committed');
   await reopen({ spoolBytesMax: 100_000 });
-  expect((await ledger.spool()).plugins.map(({ pluginUid, batches }) => [pluginUid, batches])).toEqual([
+  expect((await ledger.spool()).destinations.map(({ destination, batches }) => [destination, batches])).toEqual([
     ['living', 1],
     ['plugin', 1],
   ]);
@@ -192,14 +192,14 @@ test('a full spool refuses the window whole, keeps room for other destinations, 
 
 test('a plugin that is given up drops its batches, and says so for each', async () => {
   await ledger.commit(window('a', 0, 1, [batch(), batch()]));
-  await ledger.commit(window('b', 0, 1, [batch()], { pluginUid: 'other' }));
-  expect(await ledger.dropPlugin('plugin', 'plugin deleted')).toBe(2);
+  await ledger.commit(window('b', 0, 1, [batch(10, { destination: 'other' })]));
+  expect(await ledger.dropDestination('plugin', 'plugin deleted')).toBe(2);
   const deliveries = await ledger.deliveries(0, 10);
   expect(deliveries.map(({ delivery }) => [delivery.outcome, delivery.message])).toEqual([
     ['dropped', 'plugin deleted'],
     ['dropped', 'plugin deleted'],
   ]);
-  expect((await ledger.spool()).plugins).toMatchObject([{ pluginUid: 'other', batches: 1 }]);
+  expect((await ledger.spool()).destinations).toMatchObject([{ destination: 'other', batches: 1 }]);
 });
 
 test('a lower epoch is refused once a higher one was seen, also after a restart', async () => {

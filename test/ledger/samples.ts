@@ -30,6 +30,7 @@ export const outcome = (uid: string, start: number, end: number, more: Partial<R
 });
 
 export const batch = (bytes: Uint8Array | number = 10, more: Partial<NewBatch> = {}): NewBatch => ({
+  destination: 'plugin',
   signal: 'metrics',
   bytes: typeof bytes === 'number' ? new Uint8Array(bytes).fill(7) : bytes,
   metricPoints: 3,
