@@ -22,6 +22,13 @@ export interface ProcessIdentity {
   readonly podIp: string;
 }
 
+export interface ServiceIdentity {
+  readonly id: string;
+  /** `namespace/name`. */
+  readonly name: string;
+  readonly clusterIp: string;
+}
+
 export interface IdentityLookup {
   /** The identity of a UPID, also some time after the process is gone; undefined where it was never known. */
   process(upid: Uint128): ProcessIdentity | undefined;
@@ -29,6 +36,10 @@ export interface IdentityLookup {
   podByIp(address: string): ProcessIdentity | undefined;
   podByName(name: string): ProcessIdentity | undefined;
   podById(id: string): ProcessIdentity | undefined;
+  /** Services themselves; absent where there are none to know, as on a host without Kubernetes. */
+  serviceByIp?(address: string): ServiceIdentity | undefined;
+  serviceById?(id: string): ServiceIdentity | undefined;
+  serviceByName?(name: string): ServiceIdentity | undefined;
 }
 
 export const UNKNOWN_PROCESS: ProcessIdentity = {
