@@ -37,8 +37,10 @@ export interface IntakeOptions {
   readonly bothSides: boolean;
   readonly connectionsMax: number;
   readonly bytesHeldMax: number;
-  /** Stores a row; `cells` may be used again after the call. */
-  readonly append: (table: string, cells: readonly Cell[]) => void;
+  /** Stores a row; `cells` may be used again after the call. May refuse cells by throwing. */
+  readonly append: (table: string, time: TimeNs, cells: readonly Cell[]) => void;
+  /** Called whenever a table's watermark has moved. */
+  readonly setWatermark: (table: string, time: TimeNs) => void;
   /** Takes frames for the probe. */
   readonly control: (frame: Uint8Array) => void;
 }
@@ -53,7 +55,7 @@ export interface Intake {
   /** The last time heard of. */
   readonly lastTime: TimeNs | undefined;
   /** Takes a run of whole frames. Throws FrameError where they are corrupt. */
-  take(run: Uint8Array, offset: number): void;
+  readonly take: (run: Uint8Array, offset: number) => void;
   /** The source has ended: settles what is open. */
   finish(): void;
   blind(): BlindSource[];
@@ -79,13 +81,20 @@ export function createIntake(options: IntakeOptions): Intake {
         return;
       }
       const mark = watermarks.of(table);
-      metrics.rows += 1;
       if (time < mark) {
         metrics.rowsLate += 1;
         loss.add(table, 'rowsLate', mark, 1);
-        cells[0] = mark;
-      } else cells[0] = time;
-      options.append(table, cells);
+      }
+      const stored = time < mark ? mark : time;
+      cells[0] = stored;
+      try {
+        options.append(table, stored, cells);
+        metrics.rows += 1;
+      } catch {
+        // A value that its column cannot hold: the frame made no sense, its neighbours may.
+        metrics.rowsRefused += 1;
+        loss.add(table, 'exchangesLost', stored, 1);
+      }
     },
   };
   const processes = createProcesses({ node: () => hostname, rules: options.identityRules, metrics });
@@ -98,12 +107,20 @@ export function createIntake(options: IntakeOptions): Intake {
   const connections = createConnectionTracking({ ...options, processes, rows, metrics, loss: lossAt });
   const processRows = createProcessRows({ processes, rows, metrics });
   const payloadTables = [...new Set(options.protocols.map((protocol) => protocol.table))];
-  const kernel = createKernelLosses({ clock, loss, metrics, payloadTables, controlTables: [CONN_STATS, PROC_EXIT_EVENTS] });
+  const eventTables = [...payloadTables, CONN_STATS, PROC_EXIT_EVENTS];
+  const kernel = createKernelLosses({
+    clock,
+    loss,
+    metrics,
+    payloadTables,
+    controlTables: [CONN_STATS, PROC_EXIT_EVENTS],
+  });
 
   const everySecond = (ktime: KtimeNs): void => {
     processes.tick(ktime);
     if (second % SWEEP_SECONDS !== 0 || !processRows.isSampling(ktime)) return;
-    for (const process of processes.vanished(ktime - VANISHED_AFTER_NS, ktime)) connections.processExited(process, ktime);
+    for (const process of processes.vanished(ktime - VANISHED_AFTER_NS, ktime))
+      connections.processExited(process, ktime);
   };
 
   const handler: FrameHandler = {
@@ -133,7 +150,9 @@ export function createIntake(options: IntakeOptions): Intake {
     processSample: (frame) => processRows.sample(frame),
     sampleEnd(ktime) {
       const time = clock.wall(ktime);
-      if (time !== undefined) watermarks.sampled(time);
+      if (time === undefined) return;
+      watermarks.sampled(time);
+      options.setWatermark(PROCESS_STATS, watermarks.of(PROCESS_STATS));
     },
     connOpen: (frame) => connections.open(frame),
     connData: (frame) => connections.data(frame),
@@ -149,12 +168,15 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       if (ktime > lastKtime) lastKtime = ktime;
       const time = clock.wall(ktime);
-      if (time !== undefined) watermarks.drained(time);
+      if (time === undefined) return;
+      watermarks.drained(time);
+      for (const table of eventTables) options.setWatermark(table, watermarks.of(table));
     },
     snapshotEnd(ktime) {
       kernel.snapshotEnd();
       connections.snapshotEnd(ktime);
-      if (lives > 1) for (const gone of processes.vanished(snapshotStart, ktime)) connections.processExited(gone, ktime);
+      if (lives > 1)
+        for (const gone of processes.vanished(snapshotStart, ktime)) connections.processExited(gone, ktime);
     },
     blind(frame) {
       const [start, end] = [clock.wall(frame.ktime), clock.wall(frame.endKtime)];

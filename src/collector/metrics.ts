@@ -38,6 +38,8 @@ export interface CollectorMetrics {
   /** Gauge: bytes held in undecided connections and parsers. */
   bytesHeld: number;
   rows: number;
+  /** With a value that its column cannot hold; not stored. */
+  rowsRefused: number;
   /** Behind the watermark; stored at it. */
   rowsLate: number;
   exchangesLost: Record<LossReason | 'unresolved' | 'broken', number>;
@@ -82,6 +84,7 @@ export const createMetrics = (): CollectorMetrics => ({
   bytesBeforeRecognised: 0,
   bytesHeld: 0,
   rows: 0,
+  rowsRefused: 0,
   rowsLate: 0,
   exchangesLost: { gap: 0, malformed: 0, limit: 0, unmatched: 0, expired: 0, unresolved: 0, broken: 0 },
   bytesNotUnderstood: 0,

@@ -8,8 +8,8 @@ export const EVENT_MARGIN_NS = 50_000_000n;
 export const FOREVER = timeNs(2n ** 63n - 1n);
 
 export interface Watermarks {
-  of(table: string): TimeNs;
-  lowest(tables: readonly string[]): TimeNs;
+  readonly of: (table: string) => TimeNs;
+  readonly lowest: (tables: readonly string[]) => TimeNs;
   /** Every event before `time` has been seen. */
   drained(time: TimeNs): void;
   sampled(time: TimeNs): void;
@@ -17,7 +17,7 @@ export interface Watermarks {
   setSampling(isSampling: boolean): void;
   /** The source has ended. */
   finish(): void;
-  waitFor(tables: readonly string[], time: TimeNs, signal: AbortSignal): Promise<void>;
+  readonly waitFor: (tables: readonly string[], time: TimeNs, signal: AbortSignal) => Promise<void>;
 }
 
 interface Waiter {

@@ -85,7 +85,9 @@ function parseV6(text: string): number[] | undefined {
   if (![...head, ...tail].every((word) => /^[0-9a-f]{1,4}$/i.test(word))) return undefined;
   const zeros = 8 - head.length - tail.length;
   if (halves.length === 2 ? zeros < 1 : zeros !== 0) return undefined;
-  const words = [...head, ...Array.from({ length: zeros }, () => '0'), ...tail].map((word) => Number.parseInt(word, 16));
+  const words = [...head, ...Array.from({ length: zeros }, () => '0'), ...tail].map((word) =>
+    Number.parseInt(word, 16),
+  );
   return words.flatMap((word) => [word >> 8, word & 0xff]);
 }
 
@@ -96,7 +98,14 @@ export function parseRange(text: string): AddressRange {
   const bytes = v4 ?? parseV6(address);
   const bitsMax = v4 === undefined ? 128 : 32;
   const bits = prefix === undefined ? bitsMax : Number(prefix);
-  if (bytes === undefined || extra !== undefined || prefix === '' || !Number.isInteger(bits) || bits < 0 || bits > bitsMax) {
+  if (
+    bytes === undefined ||
+    extra !== undefined ||
+    prefix === '' ||
+    !Number.isInteger(bits) ||
+    bits < 0 ||
+    bits > bitsMax
+  ) {
     throw new RangeError(`"${text}" is no address range; write it like 10.0.0.0/8 or fd00::/8`);
   }
   return rangeOf(v4 === undefined ? ADDRESS_FAMILY.INET6 : ADDRESS_FAMILY.INET, Uint8Array.from(bytes), bits);

@@ -3,7 +3,6 @@ import type { ConnectionId } from '../frames/frame.ts';
 import type { Process } from '../identity/processes.ts';
 import type { KtimeNs, Protocol, ProtocolTracker, Role } from '../protocols/protocol.ts';
 import { UNKNOWN_ADDRESS, UNKNOWN_PORT } from './address.ts';
-import type { StatsEntry } from './statistics.ts';
 
 /** A message kept until the connection's protocol and side are known; `payload` is a copy. */
 export interface HeldMessage {
@@ -12,6 +11,23 @@ export interface HeldMessage {
   readonly size: number;
   readonly payload: Uint8Array;
   readonly ktime: KtimeNs;
+}
+
+/** Totals of one key of conn_stats. */
+export interface StatsEntry {
+  readonly key: string;
+  readonly process: Process;
+  readonly remoteAddress: string;
+  /** 0 where the process is the server: the ports of its clients mean nothing. */
+  readonly remotePort: number;
+  readonly role: number;
+  family: number;
+  protocol: number;
+  opened: number;
+  closed: number;
+  sent: number;
+  received: number;
+  isDirty: boolean;
 }
 
 export interface Connection {
@@ -106,7 +122,8 @@ export function createConnectionIndex(): ConnectionIndex {
   const newest = (tgid: number, fd: number): Connection | undefined => byTgid.get(tgid)?.get(fd);
 
   function* chain(fds: Map<number, Connection>): Generator<Connection> {
-    for (const head of fds.values()) for (let one: Connection | undefined = head; one !== undefined; one = one.older) yield one;
+    for (const head of fds.values())
+      for (let one: Connection | undefined = head; one !== undefined; one = one.older) yield one;
   }
 
   return {
@@ -116,7 +133,10 @@ export function createConnectionIndex(): ConnectionIndex {
     newest,
     find(id) {
       let connection = newest(id.tgid, id.fd);
-      while (connection !== undefined && (connection.id.tsidLow !== id.tsidLow || connection.id.tsidHigh !== id.tsidHigh)) {
+      while (
+        connection !== undefined &&
+        (connection.id.tsidLow !== id.tsidLow || connection.id.tsidHigh !== id.tsidHigh)
+      ) {
         connection = connection.older;
       }
       return connection;

@@ -31,7 +31,14 @@ export interface PayloadOptions {
 }
 
 export interface PayloadPath {
-  message(connection: Connection, sent: boolean, position: number, size: number, payload: Uint8Array, ktime: KtimeNs): void;
+  message(
+    connection: Connection,
+    sent: boolean,
+    position: number,
+    size: number,
+    payload: Uint8Array,
+    ktime: KtimeNs,
+  ): void;
   /** Its addresses are known now. */
   opened(connection: Connection): void;
   /** Decides what still waits for an open that did not come: every event before `ktime` has been seen. */
@@ -58,7 +65,13 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     metrics.bytesHeld += bytes - connection.bytesHeld;
     connection.bytesHeld = bytes;
   };
-  const lose = (protocol: Protocol, ktime: KtimeNs, exchanges: number, bytes: number, reason: LossReason | 'unresolved' | 'broken'): void => {
+  const lose = (
+    protocol: Protocol,
+    ktime: KtimeNs,
+    exchanges: number,
+    bytes: number,
+    reason: LossReason | 'unresolved' | 'broken',
+  ): void => {
     metrics.exchangesLost[reason] += exchanges;
     metrics.bytesNotUnderstood += bytes;
     loss.add(protocol.table, 'exchangesLost', ktime, exchanges);
@@ -101,7 +114,8 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
 
   const start = (connection: Connection): void => {
     const { protocol, role } = connection;
-    if (protocol !== undefined && role !== undefined) connection.tracker = protocol.start(role, sinkFor(connection, protocol, role));
+    if (protocol !== undefined && role !== undefined)
+      connection.tracker = protocol.start(role, sinkFor(connection, protocol, role));
   };
   /** The parser failed or had to be emptied: what it held is lost, and it begins anew. */
   const restart = (connection: Connection, ktime: KtimeNs, reason: 'limit' | 'broken'): void => {
@@ -117,7 +131,14 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     metrics.connectionsBroken += 1;
     mute(connection);
   };
-  const deliver = (connection: Connection, sent: boolean, position: number, size: number, payload: Uint8Array, ktime: KtimeNs): void => {
+  const deliver = (
+    connection: Connection,
+    sent: boolean,
+    position: number,
+    size: number,
+    payload: Uint8Array,
+    ktime: KtimeNs,
+  ): void => {
     const { tracker } = connection;
     if (tracker === undefined) return;
     try {
@@ -126,7 +147,8 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
       broken(connection, ktime);
       return;
     }
-    if (connection.tracker !== undefined && tracker.bytesHeld !== connection.bytesHeld) account(connection, tracker.bytesHeld);
+    if (connection.tracker !== undefined && tracker.bytesHeld !== connection.bytesHeld)
+      account(connection, tracker.bytesHeld);
   };
 
   const follow = (connection: Connection): void => {
@@ -134,10 +156,12 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     release(connection);
     connection.state = 'followed';
     metrics.connectionsFollowed += 1;
-    if (connection.role === 'client' && connection.remoteAddress === UNKNOWN_ADDRESS) metrics.connectionsUnresolved += 1;
+    if (connection.role === 'client' && connection.remoteAddress === UNKNOWN_ADDRESS)
+      metrics.connectionsUnresolved += 1;
     control(encodeFollow(connection.id, WIRE_CAPTURE_BYTES_MAX));
     start(connection);
-    for (const { sent, position, size, payload, ktime } of held) deliver(connection, sent, position, size, payload, ktime);
+    for (const { sent, position, size, payload, ktime } of held)
+      deliver(connection, sent, position, size, payload, ktime);
   };
   const isWanted = (connection: Connection): boolean =>
     options.bothSides || connection.role === 'server' || !connection.isPeerInside;
@@ -166,9 +190,17 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     if (isFromStart || connection.messages >= PATIENCE_MESSAGES) {
       mute(connection);
       options.onDecided(connection);
-    } else if (connection.messages === WIRE_UNDECIDED_MESSAGES) control(encodeFollow(connection.id, WIRE_CAPTURE_BYTES_MAX));
+    } else if (connection.messages === WIRE_UNDECIDED_MESSAGES)
+      control(encodeFollow(connection.id, WIRE_CAPTURE_BYTES_MAX));
   };
-  const consider = (connection: Connection, sent: boolean, position: number, size: number, payload: Uint8Array, ktime: KtimeNs): void => {
+  const consider = (
+    connection: Connection,
+    sent: boolean,
+    position: number,
+    size: number,
+    payload: Uint8Array,
+    ktime: KtimeNs,
+  ): void => {
     connection.messages += 1;
     if (connection.protocol === undefined && (payload.length === 0 || !recognise(connection, sent, size, payload))) {
       metrics.bytesBeforeRecognised += size;
@@ -237,7 +269,8 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
         metrics.connectionsReset += 1;
         if (connection.state === 'followed') restart(connection, ktime, 'limit');
         else {
-          if (connection.protocol !== undefined) lose(connection.protocol, ktime, connection.held.length, connection.bytesHeld, 'limit');
+          if (connection.protocol !== undefined)
+            lose(connection.protocol, ktime, connection.held.length, connection.bytesHeld, 'limit');
           release(connection);
         }
       }

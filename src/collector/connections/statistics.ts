@@ -2,36 +2,19 @@
 // entry of their key; changed entries become rows once a second of frame time, those with a closed connection at once.
 import { ROLE } from '../frames/frame.ts';
 import type { Cell } from '../../model/types.ts';
-import type { Process } from '../identity/processes.ts';
 import type { CollectorMetrics } from '../metrics.ts';
 import type { KtimeNs } from '../protocols/protocol.ts';
 import type { RowSink } from '../rows.ts';
 import { UNKNOWN_ADDRESS } from './address.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, StatsEntry } from './connection.ts';
 
 export const CONN_STATS = 'conn_stats';
 /** Keys without an open connection go, the longest unused first, beyond this number. */
 const KEYS_MAX = 65_536;
 
-export interface StatsEntry {
-  readonly key: string;
-  readonly process: Process;
-  readonly remoteAddress: string;
-  /** 0 where the process is the server: the ports of its clients mean nothing. */
-  readonly remotePort: number;
-  readonly role: number;
-  family: number;
-  protocol: number;
-  opened: number;
-  closed: number;
-  sent: number;
-  received: number;
-  isDirty: boolean;
-}
-
 export interface ConnStats {
   /** Gives the connection its key if it can have one by now, and brings the entry up to date with it. */
-  update(connection: Connection): void;
+  readonly update: (connection: Connection) => void;
   closed(connection: Connection): void;
   /** A row per changed key if `isFull`, else only if one of them lost a connection. All rows have the time of `ktime`. */
   emit(ktime: KtimeNs, isFull: boolean): void;

@@ -246,7 +246,8 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
     },
     processExited(process, ktime) {
       ignored.delete(process.pid);
-      for (const connection of index.ofProcess(process.pid)) if (connection.process === process) closeAt(connection, ktime);
+      for (const connection of index.ofProcess(process.pid))
+        if (connection.process === process) closeAt(connection, ktime);
     },
     ignore(tgid) {
       ignored.add(tgid);
@@ -260,7 +261,7 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       life += 1;
     },
     snapshotEnd(ktime) {
-      for (const connection of [...index.all()]) {
+      for (const connection of index.all()) {
         if (connection.life === life || connection.closedAt !== undefined) continue;
         // Whatever its parser waits for fell into the time that nobody saw.
         payload.abandon(connection);

@@ -193,7 +193,13 @@ export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: 
         const name = cString(at + 24, at + length);
         const reasonAt = Math.min(bytes.indexOf(0, at + 24) + 1 || at + length, at + length);
         const reason = cString(reasonAt, at + length);
-        return handler.feature({ ktime, id: view.getUint32(at + 16, true), error: view.getInt32(at + 20, true), name, reason });
+        return handler.feature({
+          ktime,
+          id: view.getUint32(at + 16, true),
+          error: view.getInt32(at + 20, true),
+          name,
+          reason,
+        });
       }
       case FRAME.CLOCK:
         return handler.clock({
@@ -248,7 +254,8 @@ export function createDecoder(handler: FrameHandler): (run: Uint8Array, offset: 
       const length = view.getUint32(at, true);
       const type = view.getUint16(at + 4, true);
       const bytesMin = BYTES_MIN.get(type) ?? 16;
-      if (length < bytesMin) throw new FrameError(`frame of type ${type} has ${length} bytes, needs ${bytesMin}`, offset + at);
+      if (length < bytesMin)
+        throw new FrameError(`frame of type ${type} has ${length} bytes, needs ${bytesMin}`, offset + at);
       decodeFrame(type, at, length, offset + at);
       at += length;
       frames += 1;

@@ -17,7 +17,8 @@ interface Writer {
 /** An empty frame: header written, padded to a multiple of 8. Throws RangeError beyond the largest frame. */
 function frame(type: number, ktime: number, length: number, flags = 0): Writer {
   const padded = Math.ceil(length / 8) * 8;
-  if (padded > WIRE_FRAME_BYTES_MAX) throw new RangeError(`a frame of ${padded} bytes is larger than ${WIRE_FRAME_BYTES_MAX}`);
+  if (padded > WIRE_FRAME_BYTES_MAX)
+    throw new RangeError(`a frame of ${padded} bytes is larger than ${WIRE_FRAME_BYTES_MAX}`);
   const bytes = new Uint8Array(padded);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, padded, true);

@@ -25,7 +25,10 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
 
   const checked = (length: number, at: number): number => {
     if (length < WIRE_HEADER_BYTES || length > WIRE_FRAME_BYTES_MAX || length % 8 !== 0) {
-      throw new FrameError(`frame length ${length} is not a multiple of 8 in ${WIRE_HEADER_BYTES}..${WIRE_FRAME_BYTES_MAX}`, at);
+      throw new FrameError(
+        `frame length ${length} is not a multiple of 8 in ${WIRE_HEADER_BYTES}..${WIRE_FRAME_BYTES_MAX}`,
+        at,
+      );
     }
     return length;
   };

@@ -133,7 +133,15 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
       replicasetId: '',
       podIp: '',
     };
-    const facts = { upid: process.upid, pid: process.pid, comm: process.comm, exe: process.exe, cgroup: process.cgroup, cmdline, ports: process.ports };
+    const facts = {
+      upid: process.upid,
+      pid: process.pid,
+      comm: process.comm,
+      exe: process.exe,
+      cgroup: process.cgroup,
+      cmdline,
+      ports: process.ports,
+    };
     const rule = rules.find((candidate) => candidate.matches(facts));
     return rule === undefined ? own : withNamespace({ ...own, ...rule.names }, rule.names);
   };
@@ -155,7 +163,8 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
     update(frame) {
       const process = of(frame.tgid, frame.startTicks);
       // A pid that lives has no older life left: that exit was lost.
-      for (const older of byPid.get(frame.tgid) ?? []) if (older.startTicks < frame.startTicks) leave(older, frame.ktime);
+      for (const older of byPid.get(frame.tgid) ?? [])
+        if (older.startTicks < frame.startTicks) leave(older, frame.ktime);
       process.isKnown = true;
       process.seenAt = frame.ktime;
       process.comm = frame.comm;

@@ -30,7 +30,16 @@ const INTERPRETERS: readonly Interpreter[] = [
   },
   {
     executable: /^java$/,
-    valued: set('-cp', '-classpath', '--class-path', '-p', '--module-path', '--add-modules', '--add-opens', '--add-exports'),
+    valued: set(
+      '-cp',
+      '-classpath',
+      '--class-path',
+      '-p',
+      '--module-path',
+      '--add-modules',
+      '--add-opens',
+      '--add-exports',
+    ),
     program: set('-jar', '-m', '--module'),
     inline: set(),
   },

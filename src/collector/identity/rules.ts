@@ -42,8 +42,10 @@ const MATCH_KEYS = new Set<string>([...PATTERNS, 'pid', 'port']);
 type Json = Readonly<Record<string, unknown>>;
 type Check = (facts: ProcessFacts) => boolean;
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const isTextList = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === 'string');
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isTextList = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string');
 
 /** A test for texts where `*` stands for any run of characters. */
 function glob(pattern: string): (text: string) => boolean {

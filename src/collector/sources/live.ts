@@ -119,14 +119,18 @@ export function createLiveSource(options: LiveSourceOptions): LiveSource {
     });
 
   const childProbe = (signal: AbortSignal): { current: ProbeProcess | undefined; death: string | undefined } => {
-    const state: { current: ProbeProcess | undefined; death: string | undefined } = { current: undefined, death: undefined };
+    const state: { current: ProbeProcess | undefined; death: string | undefined } = {
+      current: undefined,
+      death: undefined,
+    };
     if (options.probe === undefined || signal.aborted) return state;
     const process = startProbe(options.probe, options.socketPath, onLine);
     state.current = process;
-    void process.ended.then((sentence) => {
+    const watch = async (): Promise<void> => {
+      state.death = await process.ended;
       state.current = undefined;
-      state.death = sentence;
-    });
+    };
+    void watch();
     return state;
   };
 

@@ -21,7 +21,9 @@ const LINE_CHARS_MAX = 512;
 
 /** Starts the probe. What it writes goes to `onLine`, a line at a time, each cut at 512 characters. */
 export function startProbe(command: ProbeCommand, socketPath: string, onLine: (line: string) => void): ProbeProcess {
-  const child = spawn(command.path, [...(command.args ?? []), '--socket', socketPath], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command.path, [...(command.args ?? []), '--socket', socketPath], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const lastWords: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (text) => {

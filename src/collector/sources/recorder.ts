@@ -27,19 +27,21 @@ export async function createRecorder(path: string, bytesMax: number): Promise<Re
   let failure: unknown;
   let tail: Promise<void> = Promise.resolve();
 
+  const writeAfter = async (earlier: Promise<void>, bytes: Uint8Array): Promise<void> => {
+    await earlier;
+    try {
+      if (failure === undefined) await file.appendFile(bytes);
+    } catch (error) {
+      failure = error;
+      cutBy = 'disk';
+    } finally {
+      pendingBytes -= bytes.length;
+    }
+  };
   const append = (bytes: Uint8Array): void => {
     bytesWritten += bytes.length;
     pendingBytes += bytes.length;
-    tail = tail.then(async () => {
-      try {
-        if (failure === undefined) await file.appendFile(bytes);
-      } catch (error) {
-        failure = error;
-        cutBy = 'disk';
-      } finally {
-        pendingBytes -= bytes.length;
-      }
-    });
+    tail = writeAfter(tail, bytes);
   };
   append(recordingHeader());
 

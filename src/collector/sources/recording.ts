@@ -30,7 +30,8 @@ async function checkHeader(file: FileHandle, path: string): Promise<void> {
     throw new RecordingError(`${path} is no recording: it does not begin with ${MAGIC}`);
   }
   const version = new DataView(header.buffer).getUint32(8, true);
-  if (version !== VERSION) throw new RecordingError(`${path} is a recording of version ${version}; this program reads ${VERSION}`);
+  if (version !== VERSION)
+    throw new RecordingError(`${path} is a recording of version ${version}; this program reads ${VERSION}`);
 }
 
 /** The frames of a recording, as fast as they are taken. `run` rejects with RecordingError where the file is not whole. */
