@@ -19,6 +19,8 @@ export class ActiveSegment {
   private highest = 0n;
   /** Earliest time so far; undefined while there are no rows. */
   lowest: bigint | undefined;
+  /** Whether every row came in order; `isTailSorted`: every row behind the last run. */
+  private isSorted = true;
   private isTailSorted = true;
   private runs: { readonly start: number; readonly end: number }[] = [];
 
@@ -42,7 +44,7 @@ export class ActiveSegment {
     }
     if (this.lowest === undefined || time < this.lowest) this.lowest = time;
     if (time >= this.highest || this.length === 0) this.highest = time;
-    else this.isTailSorted = false;
+    else this.isSorted = this.isTailSorted = false;
     this.length++;
   }
 
@@ -73,7 +75,8 @@ export class ActiveSegment {
   finish(): Piece {
     const columns = this.builders.map((builder) => builder.finish());
     const time = columns[this.timeColumn];
-    return sortPiece({ columns, times: time?.type === 'TIME64NS' ? time.values : new BigInt64Array(0) });
+    const piece = { columns, times: time?.type === 'TIME64NS' ? time.values : new BigInt64Array(0) };
+    return this.isSorted ? piece : sortPiece(piece);
   }
 
   private times(start: number, end: number): BigInt64Array {
