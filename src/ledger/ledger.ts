@@ -78,6 +78,7 @@ export async function openLedger(directory: string, limits: Partial<LedgerLimits
       const { batches, buffers } = detached(window);
       return call('commit', [{ ...window, batches }], buffers);
     },
+    hasRoom: (...args) => call('hasRoom', args),
     findWindow: (...args) => call('findWindow', args),
     committed: (...args) => call('committed', args),
     pending: (...args) => call('pending', args),

@@ -168,7 +168,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
   }
 
   /** Whether `destination` may hold `cost` more bytes, when all that `costs` says is added. */
-  function hasRoom(destination: string, cost: number, costs: readonly Cost[]): boolean {
+  function fits(destination: string, cost: number, costs: readonly Cost[]): boolean {
     const freeBytes = limits.spoolBytesMax - heldBytes - costs.reduce((sum, one) => sum + one.cost, 0);
     const own = (held.get(destination)?.bytes ?? 0) + cost;
     return freeBytes >= 0 && own <= SHARE_OF_FREE * freeBytes;
@@ -181,7 +181,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
       return { status: 'overlap', committed: read(() => intervalsOf(database, outcome.uid)) };
     }
     const costs = costsOf(batches);
-    const full = costs.find(({ destination, cost }) => !hasRoom(destination, cost, costs));
+    const full = costs.find(({ destination, cost }) => !fits(destination, cost, costs));
     if (full !== undefined) {
       refusedCommits += 1;
       const { destination } = full;
@@ -299,6 +299,9 @@ export function createStore(directory: string, limits: LedgerLimits) {
     read(() => database.exec('PRAGMA incremental_vacuum(512)'));
   }
 
+  /** Whether another batch for `destination` could be committed: spares a query whose result could not. */
+  const hasRoom = (destination: string): boolean => fits(destination, BATCH_OVERHEAD_BYTES, []);
+
   const committed = (uids: readonly string[]): Map<string, readonly CommittedInterval[]> =>
     read(() => new Map(uids.map((uid) => [uid, intervalsOf(database, uid)])));
 
@@ -335,6 +338,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     incarnation: () => incarnation,
     hello,
     commit,
+    hasRoom,
     findWindow,
     committed,
     pending,

@@ -179,6 +179,8 @@ test('a full spool refuses the window whole, keeps room for other destinations, 
   expect(await ledger.commit(big(i))).toMatchObject({ status: 'spool-full', destination: 'plugin' });
   expect(await ledger.findWindow('a', at(i), at(i + 1))).toBeUndefined();
   expect((await ledger.spool()).refusedCommits).toBe(2);
+  while ((await ledger.commit(window('a', ++i, i + 1, [batch(1)]))).status === 'committed');
+  expect([await ledger.hasRoom('plugin'), await ledger.hasRoom('living')]).toEqual([false, true]);
   expect((await ledger.commit(window('b', 0, 1, [batch(9000, { destination: 'living' })]))).status).toBe('committed');
   expect((await ledger.commit(window('a', 1000, 1001, []))).status).toBe('committed');
   await finishAll();

@@ -1,0 +1,196 @@
+// Asks the nodes and merges what they answer. A node's answer counts wholly or not at all: half a partial aggregate would
+// be a wrong number.
+import { batchBytes } from '../columns/batch.ts';
+import type { Batch } from '../columns/column.ts';
+import { EngineError, type ExecutionContext } from '../engine/context.ts';
+import type { Node } from '../plan/node.ts';
+import type { Operator, Plan, SplitPlan } from '../plan/plan.ts';
+import { RunFailure } from './outcome.ts';
+
+export interface Gathered {
+  /** Batches of each fragment, nodes one after the other. */
+  readonly fragments: readonly (readonly Batch[])[];
+  readonly answered: readonly Node[];
+  /** Names of nodes that did not answer, and why. */
+  readonly missing: readonly { readonly node: string; readonly why: string }[];
+  readonly rowsRead: number;
+}
+
+export interface GatherOptions {
+  readonly scope: string;
+  readonly signal: AbortSignal;
+  /** Bytes that all answers together may hold. */
+  readonly bytesMax: number;
+}
+
+/** Names of all tables that the operators read. */
+export function tablesOf(operators: readonly Operator[]): readonly string[] {
+  const names = new Set<string>();
+  const seen = new Set<Operator>();
+  const visit = (operator: Operator): void => {
+    if (seen.has(operator)) return;
+    seen.add(operator);
+    if (operator.kind === 'source') names.add(operator.table);
+    for (const input of inputsOf(operator)) visit(input);
+  };
+  operators.forEach(visit);
+  return [...names].sort();
+}
+
+export const sinkInputs = (plan: Plan): readonly Operator[] => plan.sinks.map(({ input }) => input);
+
+function inputsOf(operator: Operator): readonly Operator[] {
+  switch (operator.kind) {
+    case 'source':
+    case 'remote':
+      return [];
+    case 'join':
+      return [operator.left, operator.right];
+    case 'union':
+      return operator.inputs;
+    case 'filter':
+    case 'map':
+    case 'aggregate':
+    case 'limit':
+      return [operator.input];
+    default:
+      return operator satisfies never;
+  }
+}
+
+/**
+ * Waits until each node has all rows before `end`, at most `waitMs`. The others are the ones to be asked; those that are
+ * behind are named.
+ */
+export async function nodesReady(
+  nodes: readonly Node[],
+  tables: readonly string[],
+  end: Parameters<Node['waitForWatermark']>[1],
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<{ readonly ready: readonly Node[]; readonly behind: readonly string[] }> {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
+  const passed = await Promise.all(
+    nodes.map((node) =>
+      node.waitForWatermark(tables, end, deadline).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  signal.throwIfAborted();
+  return {
+    ready: nodes.filter((_, i) => passed[i] === true),
+    behind: nodes.filter((_, i) => passed[i] !== true).map(({ name }) => name),
+  };
+}
+
+/**
+ * Runs all fragments on all nodes.
+ * @throws RunFailure at stage Query where the plan itself cannot be executed (EngineError), or answers grow too large.
+ */
+export async function gather(split: SplitPlan, nodes: readonly Node[], options: GatherOptions): Promise<Gathered> {
+  const budget = { bytes: options.bytesMax };
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const answers = await Promise.all(
+    nodes.map(async (node) => {
+      try {
+        return await askNode(split, node, { ...options, signal }, budget);
+      } catch (error) {
+        if (error instanceof EngineError || error instanceof RunFailure) {
+          stop.abort(error);
+          throw failureOf(error);
+        }
+        return { why: error instanceof Error ? error.message : String(error) };
+      }
+    }),
+  );
+  options.signal.throwIfAborted();
+  const missing: { node: string; why: string }[] = [];
+  const answered: Node[] = [];
+  const fragments: Batch[][] = split.fragments.map(() => []);
+  let rowsRead = 0;
+  answers.forEach((answer, i) => {
+    const node = nodes[i];
+    if (node === undefined) return;
+    if ('why' in answer) {
+      missing.push({ node: node.name, why: answer.why });
+      return;
+    }
+    answered.push(node);
+    rowsRead += answer.rowsRead;
+    answer.fragments.forEach((batches, fragment) => fragments[fragment]?.push(...batches));
+  });
+  return { fragments, answered, missing, rowsRead };
+}
+
+interface Answer {
+  readonly fragments: readonly (readonly Batch[])[];
+  readonly rowsRead: number;
+}
+
+async function askNode(
+  split: SplitPlan,
+  node: Node,
+  options: GatherOptions,
+  budget: { bytes: number },
+): Promise<Answer> {
+  const fragments: Batch[][] = [];
+  let rowsRead = 0;
+  for (const fragment of split.fragments) {
+    const batches: Batch[] = [];
+    let ended = false;
+    for await (const event of node.query(fragment, { scope: options.scope, signal: options.signal })) {
+      if (event.kind === 'end') {
+        ended = true;
+        rowsRead += event.stats.rowsRead;
+        continue;
+      }
+      if (event.batch.length === 0) continue;
+      budget.bytes -= batchBytes(event.batch);
+      if (budget.bytes < 0) {
+        const mib = Math.round(options.bytesMax / 2 ** 20);
+        const advice = 'aggregate in the script, or use a shorter window';
+        throw new RunFailure('Query', 'QUERY_TOO_LARGE', `the nodes' answers hold more than ${mib} MiB; ${advice}`);
+      }
+      batches.push(event.batch);
+    }
+    if (!ended) throw new Error('the answer broke off');
+    fragments.push(batches);
+  }
+  return { fragments, rowsRead };
+}
+
+/** What went wrong in the engine, as the run's failure. Other errors are handed back as they are. */
+export function failureOf(error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error;
+  return new RunFailure('Query', error.code, error.message, { cause: error });
+}
+
+/** The merging side's context: no tables and no processes of its own, only what nodes answered. */
+export function mergeContext(
+  fragments: readonly (readonly Batch[])[],
+  rest: Pick<ExecutionContext, 'scope' | 'signal' | 'clock' | 'limits'>,
+): ExecutionContext {
+  return {
+    ...rest,
+    tables: {
+      snapshot(table) {
+        throw new EngineError('INTERNAL_ERROR', `table ${table} was left on the merging side of the plan`);
+      },
+    },
+    remote: async function* remote(fragment) {
+      yield* fragments[fragment] ?? [];
+    },
+    identity: {
+      process: () => undefined,
+      podByIp: () => undefined,
+      podByName: () => undefined,
+      podById: () => undefined,
+    },
+    asid: 0,
+    node: '',
+    stats: { rowsRead: 0, bytesRead: 0 },
+  };
+}
