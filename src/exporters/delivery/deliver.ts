@@ -219,21 +219,20 @@ export function startDelivery(name: string, world: DeliveryWorld): DeliveryLoop 
       oldest,
       attempts,
     }),
-    drained: (graceMs) =>
-      new Promise((resolve) => {
-        const over = new AbortController();
-        const drained = (): void => {
-          onDrained.delete(drained);
-          over.abort();
-          resolve('drained');
-        };
-        onDrained.add(drained);
-        interrupt.abort();
-        void world.sleep(graceMs, AbortSignal.any([over.signal, stopping.signal])).then(() => {
-          onDrained.delete(drained);
-          resolve(stopping.signal.aborted ? 'stopped' : 'expired');
-        });
-      }),
+    drained: async (graceMs) => {
+      const over = new AbortController();
+      let isDrained = false;
+      const drained = (): void => {
+        isDrained = true;
+        over.abort();
+      };
+      onDrained.add(drained);
+      interrupt.abort();
+      await world.sleep(graceMs, AbortSignal.any([over.signal, stopping.signal]));
+      onDrained.delete(drained);
+      if (isDrained) return 'drained';
+      return stopping.signal.aborted ? 'stopped' : 'expired';
+    },
     stop: async () => {
       stopping.abort();
       await running;
