@@ -42,6 +42,8 @@ export interface ExecutionContext {
   readonly asid: number;
   /** `*`, or the one namespace whose objects metadata functions may name. */
   readonly scope: string;
+  /** When this node's collector began to count; the start of its cumulative columns. 0 where it is not known. */
+  readonly collectorStart?: TimeNs;
   /** Name of the host that runs this. */
   readonly node: string;
   /** Number of processors of that host; 0 where it is not known. */

@@ -161,6 +161,10 @@ const packed = (asid: bigint, pid: bigint, start: bigint): Uint128 =>
   packUpid(Number(BigInt.asUintN(32, asid)), Number(BigInt.asUintN(32, pid)), BigInt.asUintN(64, start));
 
 export const METADATA: Implementations = {
+  // Scripts cannot name it: the planner adds it for cumulative metrics.
+  '_collector_start:':
+    ({ context }) =>
+    (_, length) => ({ type: 'TIME64NS', length, values: new BigInt64Array(length).fill(context.collectorStart ?? 0n) }),
   'upid:II': ({ context }) => perDistinct([I, I], toU, (pid, start) => packed(BigInt(context.asid), pid, start)),
   'upid:III': () => perDistinct([I, I, I], toU, packed),
   'upid_to_string:U': () => perDistinct([U], toS, (upid) => asByteString(formatUpid(upid))),
