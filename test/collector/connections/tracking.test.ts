@@ -1,0 +1,446 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  encodeBlind,
+  encodeConnOpen,
+  encodeIgnoreTgid,
+  encodeLocalNetwork,
+} from '../../../src/collector/frames/encode.ts';
+import { timeNs } from '../../../src/model/time.ts';
+import {
+  MS,
+  PROBE_TGID,
+  SECOND,
+  START,
+  clientOpen,
+  clock,
+  close,
+  counts,
+  createBench,
+  drained,
+  hello,
+  id,
+  join,
+  open,
+  opening,
+  printed,
+  process,
+  received,
+  sent,
+  snapshotEnd,
+  wall,
+} from '../stream.ts';
+import type { Bench } from '../stream.ts';
+
+const T = START + 10 * MS;
+const TYPE = { FOLLOW: 64, MUTE: 65 };
+/** An exchange as the server sees it. */
+const served = (text: string, at: number, asked = 0, answered = 0, connection = id()): Uint8Array =>
+  join(received(`Q${text}\n`, asked, at, connection), sent(`A${text}\n`, answered, at + MS, connection));
+/** And as the client does. */
+const called = (text: string, at: number, connection = id()): Uint8Array =>
+  join(sent(`Q${text}\n`, 0, at, connection), received(`A${text}\n`, 0, at + MS, connection));
+const paths = (bench: Bench): unknown[] => bench.of('http_events').map((row) => row.cells[13]);
+const said = (bench: Bench): number[] => bench.controls.map((frame) => frame[4] ?? 0);
+/** role, open, close, active, sent, received of the last row of conn_stats */
+const totals = (bench: Bench): unknown[] => {
+  const cells = bench.of('conn_stats').at(-1)?.cells ?? [];
+  return [cells[4], ...cells.slice(8)];
+};
+
+describe('the row of an exchange', () => {
+  test('has the eight columns that all protocols share, then those of the parser', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(), served('one', T));
+    expect(bench.of('http_events')[0]?.cells.slice(0, 9)).toEqual([
+      wall(T + MS), { high: (1n << 32n) | 4242n, low: 99_000n }, '203.0.113.9', 50_000, '10.0.0.1', 80, 2, false, 1,
+    ]); // prettier-ignore
+    expect(said(bench)).toEqual([TYPE.FOLLOW]);
+  });
+
+  test('shows IPv6 as text, and IPv4 inside IPv6 as IPv4', () => {
+    const v6 = (words: number[]): Uint8Array => Uint8Array.from(words.flatMap((word) => [word >> 8, word & 255]));
+    const bench = createBench();
+    const more = {
+      ktime: T,
+      id: id(),
+      family: 10,
+      role: 2,
+      origin: 1,
+      localPort: 80,
+      remotePort: 9,
+      netns: 1,
+      protocol: 6,
+    };
+    bench.feed(
+      opening(),
+      encodeConnOpen({
+        ...more,
+        localAddress: v6([0, 0, 0, 0, 0, 0xffff, 0x0a00, 1]),
+        remoteAddress: v6([0x2001, 0xdb8, 0, 0, 1, 0, 0, 1]),
+      }),
+    );
+    bench.feed(served('one', T), drained(T + SECOND));
+    expect(bench.of('http_events')[0]?.cells.slice(2, 6)).toEqual(['2001:db8::1:0:0:1', 9, '10.0.0.1', 80]);
+    expect(bench.of('conn_stats')[0]?.cells[5]).toBe(2);
+  });
+});
+
+describe('opens', () => {
+  test('that come after the data complete it: nothing is lost', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      served('one', T),
+      open(id(), { ktime: T }),
+      served('two', T + 2 * MS, 5, 5),
+      drained(T + 10 * MS),
+    );
+    expect(paths(bench)).toEqual(['Qone', 'Qtwo']);
+    expect(bench.of('http_events').map((row) => row.cells[2])).toEqual(['203.0.113.9', '203.0.113.9']);
+    expect(bench.intake.metrics.connectionsImplicit).toBe(1);
+  });
+
+  test('that never come leave a server’s rows without addresses', () => {
+    const bench = createBench();
+    bench.feed(opening(), served('one', T));
+    expect(paths(bench)).toEqual([]);
+    bench.feed(drained(T + 10 * MS), served('two', T + 20 * MS, 5, 5));
+    expect(bench.of('http_events').map((row) => row.cells.slice(2, 7))).toEqual([
+      ['-', -1, '-', -1, 2],
+      ['-', -1, '-', -1, 2],
+    ]);
+    expect(bench.of('conn_stats')).toEqual([]);
+  });
+
+  test('that never come make a client’s exchanges loss: their server may be here', () => {
+    const bench = createBench();
+    bench.feed(opening(), called('one', T), drained(T + 10 * MS));
+    expect(paths(bench)).toEqual([]);
+    expect(
+      bench.intake.loss.window(['http_events'], timeNs(wall(START)), timeNs(wall(START + SECOND))).exchangesLost,
+    ).toBe(1);
+    expect(bench.intake.metrics.exchangesLost.unresolved).toBe(1);
+  });
+
+  test('without a role learn it from direction and kind of the first message', () => {
+    const bench = createBench({ bothSides: true });
+    bench.feed(
+      opening(),
+      open(id(7, T), { role: 4, origin: 3 }),
+      called('one', T, id(7, T)),
+      open(id(8, T), { role: 4, origin: 4 }),
+      served('two', T + 5 * MS, 0, 0, id(8, T)),
+    );
+    expect(bench.of('http_events').map((row) => row.cells[6])).toEqual([1, 2]);
+  });
+
+  test('from before we came have a guessed role that a message overrules', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(id(), { role: 1, origin: 4 }), counts(T, 0, 3), served('two', T));
+    bench.feed(drained(T + SECOND));
+    expect(paths(bench)).toEqual(['Qtwo']);
+    expect(totals(bench)[0]).toBe(2);
+  });
+
+  test('by accept are servers whatever passes: a server that asks speaks another protocol', () => {
+    const bench = createBench();
+    bench.feed(opening(), open());
+    for (let i = 0; i < 8; i += 1) bench.feed(sent('Qx\n', 3 * i, T + i));
+    expect(said(bench)).toEqual([TYPE.MUTE]);
+    bench.feed(served('late', T + SECOND, 0, 24));
+    expect(paths(bench)).toEqual([]);
+    expect(bench.intake.metrics).toMatchObject({ connectionsMuted: 1, messagesUnwanted: 2, bytesBeforeRecognised: 24 });
+  });
+
+  test('from before we came get more time to show a beginning', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(id(), { origin: 4 }));
+    for (let i = 0; i < 20; i += 1) bench.feed(received('...\n', 4 * i, T + i));
+    expect(said(bench)).toEqual([TYPE.FOLLOW]);
+    bench.feed(served('one', T + MS, 80));
+    expect(paths(bench)).toEqual(['Qone']);
+  });
+
+  test('of datagram sockets are counted and not parsed', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(id(), { protocol: 17 }), served('one', T), counts(T, 5, 5), drained(T + SECOND));
+    expect(paths(bench)).toEqual([]);
+    expect(totals(bench)).toEqual([2, 1, 0, 1, 5, 5]);
+  });
+});
+
+describe('which side makes rows', () => {
+  const client = (remote: string, options = {}, ...before: Uint8Array[]): Bench => {
+    const bench = createBench(options);
+    bench.feed(opening(), ...before, clientOpen(id(), { remote }), called('one', T));
+    return bench;
+  };
+  const range = { address: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 96, 0, 0), prefixBits: 108 };
+
+  test.each([
+    ['a peer far away', '198.51.100.7', {}, ['Qone']],
+    ['loopback', '127.0.0.1', {}, []],
+    ['an address of this host, as the socket’s own end shows', '10.0.0.1', {}, []],
+    ['a peer in the cluster', '10.100.3.4', { insideRanges: [range] }, []],
+    ['a peer next to the cluster', '10.112.3.4', { insideRanges: [range] }, ['Qone']],
+    ['loopback, when both sides are wanted', '127.0.0.1', { bothSides: true }, ['Qone']],
+  ])('a client of %s', (_, remote, options, wanted) => {
+    const bench = client(remote, options);
+    expect(paths(bench)).toEqual(wanted);
+    expect(said(bench)).toEqual([wanted.length > 0 ? TYPE.FOLLOW : TYPE.MUTE]);
+  });
+
+  test('a client of an address that the source names as the host’s own', () => {
+    const network = encodeLocalNetwork({
+      ktime: START,
+      family: 2,
+      prefixBits: 24,
+      address: Uint8Array.from([192, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    });
+    expect(paths(client('192.0.2.200', {}, network))).toEqual([]);
+    expect(paths(client('192.0.3.200', {}, network))).toEqual(['Qone']);
+  });
+
+  test('a client of an address on which somebody here accepts', () => {
+    expect(paths(client('172.17.0.5', {}, open(id(3, T), { local: '172.17.0.5' })))).toEqual([]);
+  });
+
+  test('both sides count in conn_stats', () => {
+    const bench = client('127.0.0.1');
+    bench.feed(counts(T + MS, 5, 6), drained(T + SECOND));
+    expect(bench.of('conn_stats').at(-1)?.cells.slice(2, 8)).toEqual(['127.0.0.1', 80, 1, 1, 1, false]);
+  });
+
+  test('our own processes leave nothing behind', () => {
+    const bench = createBench();
+    const ours = id(7, T, 555);
+    const probes = id(7, T, PROBE_TGID);
+    bench.feed(
+      opening(),
+      open(ours),
+      served('x', T, 0, 0, ours),
+      counts(T, 5, 5, ours),
+      encodeIgnoreTgid({ ktime: T, tgid: 555 }),
+    );
+    const before = printed(bench.rows);
+    bench.feed(
+      served('y', T, 2, 2, ours),
+      open(probes),
+      served('z', T, 0, 0, probes),
+      drained(T + 10 * MS),
+      close(T + MS, 9, 9, ours),
+      drained(T + 20 * MS),
+    );
+    expect(bench.of('http_events')).toHaveLength(1);
+    expect(printed(bench.of('http_events'))).toBe(before);
+    expect(bench.intake.metrics.connectionsOpen).toBe(0);
+  });
+});
+
+describe('closes', () => {
+  test('wait until the data before them has been seen', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(), close(T + 5 * MS, 5, 5), served('one', T), drained(T + 4 * MS));
+    expect(bench.intake.metrics.connectionsOpen).toBe(1);
+    bench.feed(drained(T + 6 * MS));
+    expect(paths(bench)).toEqual(['Qone']);
+    expect(bench.intake.metrics.connectionsOpen).toBe(0);
+    expect(totals(bench)).toEqual([2, 1, 1, 0, 5, 5]);
+  });
+
+  test('free everything that was held', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(), received('Qunanswered\n', 0, T));
+    expect(bench.intake.metrics.bytesHeld).toBeGreaterThan(0);
+    bench.feed(close(T + MS, 0, 12), drained(T + 10 * MS));
+    expect(bench.intake.metrics).toMatchObject({ bytesHeld: 0, connectionsOpen: 0 });
+    expect(bench.intake.metrics.exchangesLost.unmatched).toBe(1);
+  });
+
+  test('that are lost come with the descriptor’s next life', () => {
+    const bench = createBench();
+    const second = id(7, T + 50 * MS);
+    bench.feed(opening(), open(), served('one', T), open(second), served('two', T + 60 * MS, 0, 0, second));
+    bench.feed(served('late', T + 40 * MS, 5, 5), drained(T + 100 * MS));
+    expect(paths(bench)).toEqual(['Qone', 'Qtwo', 'Qlate']);
+    expect(bench.intake.metrics).toMatchObject({ connectionsOpen: 1, connectionsSeen: 2 });
+    bench.feed(received('Qghost\n', 10, T, id()), drained(T + SECOND));
+    expect(bench.intake.metrics).toMatchObject({ connectionsOpen: 1, framesStale: 1 });
+    expect(totals(bench).slice(1, 4)).toEqual([2, 1, 1]);
+  });
+
+  test('of connections never seen are stale', () => {
+    const bench = createBench();
+    bench.feed(opening(), close(T, 1, 1));
+    expect(bench.intake.metrics.framesStale).toBe(1);
+  });
+});
+
+describe('conn_stats', () => {
+  test('has a row per changed key and second, cumulative, ports of clients collapsed', () => {
+    const bench = createBench();
+    const [a, b] = [id(7, T), id(8, T)];
+    bench.feed(
+      opening(),
+      open(a),
+      open(b, { remotePort: 50_001 }),
+      counts(T, 100, 10, a),
+      counts(T, 7, 1, b),
+      drained(START + 1.01 * SECOND),
+    );
+    expect(totals(bench)).toEqual([2, 2, 0, 2, 107, 11]);
+    bench.feed(drained(START + 2.01 * SECOND), drained(START + 3.01 * SECOND));
+    const rows = bench.of('conn_stats').length;
+    bench.feed(counts(START + 3.5 * SECOND, 150, 10, a), drained(START + 4.01 * SECOND));
+    expect(bench.of('conn_stats')).toHaveLength(rows + 1);
+    expect(totals(bench)).toEqual([2, 2, 0, 2, 157, 11]);
+    expect(bench.of('conn_stats').at(-1)?.cells.slice(2, 4)).toEqual(['203.0.113.9', 0]);
+  });
+
+  test('has a row at once when a connection closes', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(), drained(T + 10 * MS), drained(T + 20 * MS));
+    const rows = bench.of('conn_stats').length;
+    bench.feed(close(T + 25 * MS, 3, 4), drained(T + 30 * MS));
+    expect(bench.of('conn_stats')).toHaveLength(rows + 1);
+    expect(totals(bench)).toEqual([2, 1, 1, 0, 3, 4]);
+  });
+
+  test('never falls', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      counts(T, 100, 100),
+      counts(T + 1, 90, 90),
+      close(T + 2, 80, 80),
+      drained(T + SECOND),
+    );
+    expect(totals(bench)).toEqual([2, 1, 1, 0, 100, 100]);
+  });
+});
+
+describe('a probe that dies and comes again', () => {
+  const START2 = START + 5 * SECOND;
+  const again = (): Uint8Array =>
+    join(encodeBlind({ ktime: START + 2 * SECOND, endKtime: START2 }), hello(START2), clock(START2), process(START2));
+
+  test('leaves a blind interval', () => {
+    const bench = createBench();
+    bench.feed(opening(), again());
+    const loss = bench.intake.loss.window(
+      ['http_events'],
+      timeNs(wall(START + 3 * SECOND)),
+      timeNs(wall(START + 4 * SECOND)),
+    );
+    expect(loss.blind).toEqual([
+      { source: 'probe', start: wall(START + 2 * SECOND), end: wall(START2), reason: 'ProbeNotRunning' },
+    ]);
+    expect(bench.intake.loss.window(['http_events'], timeNs(wall(START)), timeNs(wall(START + SECOND))).blind).toEqual(
+      [],
+    );
+  });
+
+  test('finds a connection that is still open: counted once, followed at once, bytes added up', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(), served('one', T), counts(T + 10 * MS, 5, 5), drained(START + SECOND), again());
+    const continued = id(7, START2);
+    bench.feed(open(continued, { origin: 4, role: 2 }), snapshotEnd(START2 + MS));
+    expect(said(bench)).toEqual([TYPE.FOLLOW, TYPE.FOLLOW]);
+    bench.feed(
+      served('two', START2 + 10 * MS, 0, 0, continued),
+      counts(START2 + 20 * MS, 5, 5, continued),
+      drained(START2 + SECOND),
+    );
+    expect(paths(bench)).toEqual(['Qone', 'Qtwo']);
+    expect(totals(bench)).toEqual([2, 1, 0, 1, 10, 10]);
+  });
+
+  test('ends what it does not find again', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      served('one', T),
+      drained(START + SECOND),
+      again(),
+      snapshotEnd(START2 + MS),
+      drained(START2 + SECOND),
+    );
+    expect(totals(bench)).toEqual([2, 1, 1, 0, 5, 5]);
+    expect(bench.intake.metrics.connectionsOpen).toBe(0);
+  });
+
+  test('that only lost its listener is told again what to follow', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      served('one', T),
+      again(),
+      open(),
+      snapshotEnd(START2 + MS),
+      served('two', START2 + MS, 105, 105),
+    );
+    expect(said(bench)).toEqual([TYPE.FOLLOW, TYPE.FOLLOW]);
+    expect(paths(bench)).toEqual(['Qone', 'Qtwo']);
+    expect(bench.intake.metrics.exchangesLost.gap).toBe(2);
+    bench.feed(drained(START2 + SECOND));
+    expect(bench.intake.metrics.connectionsOpen).toBe(1);
+  });
+});
+
+describe('bounds', () => {
+  test('a parser that throws costs its exchange, then its connection, never the process', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      served('one', T),
+      received('Qboom\n', 5, T + 5 * MS),
+      served('two', T + 6 * MS, 11, 5),
+    );
+    expect(paths(bench)).toEqual(['Qone', 'Qtwo']);
+    expect(bench.intake.metrics.exchangesLost.broken).toBeGreaterThan(0);
+    for (let i = 0; i < 3; i += 1) bench.feed(received('Qboom\n', 16 + 6 * i, T + 10 * MS));
+    expect(said(bench)).toEqual([TYPE.FOLLOW, TYPE.MUTE]);
+    expect(bench.intake.metrics.connectionsBroken).toBe(1);
+  });
+
+  test('a parser that has seen enough mutes its connection', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      served('one', T),
+      received('Qstop\n', 5, T + 5 * MS),
+      served('two', T + 6 * MS, 11, 5),
+    );
+    expect(paths(bench)).toEqual(['Qone']);
+    expect(said(bench)).toEqual([TYPE.FOLLOW, TYPE.MUTE]);
+    expect(bench.intake.metrics.bytesHeld).toBe(0);
+  });
+
+  test('too many held bytes cost the connections that hold most, and are counted', () => {
+    const bench = createBench({ bytesHeldMax: 3000 });
+    bench.feed(opening(), open(id(7, T)), open(id(8, T)));
+    for (let i = 0; i < 20; i += 1) bench.feed(received(`Q${'x'.repeat(198)}\n`, 200 * i, T + i, id(7, T)));
+    bench.feed(served('small', T + MS, 0, 0, id(8, T)));
+    expect(bench.intake.metrics.bytesHeld).toBeLessThanOrEqual(3000);
+    expect(bench.intake.metrics.connectionsReset).toBe(1);
+    expect(bench.intake.metrics.exchangesLost.limit).toBeGreaterThanOrEqual(16);
+    expect(paths(bench)).toEqual(['Qsmall']);
+  });
+
+  test('too many connections cost the longest unused', () => {
+    const bench = createBench({ connectionsMax: 3 });
+    bench.feed(opening());
+    for (let fd = 1; fd <= 5; fd += 1) bench.feed(open(id(fd, T + fd)));
+    bench.feed(drained(T + SECOND));
+    expect(bench.intake.metrics).toMatchObject({ connectionsOpen: 3, connectionsDropped: 2 });
+    expect(totals(bench)).toEqual([2, 5, 2, 3, 0, 0]);
+    expect(
+      bench.intake.loss.window(['conn_stats'], timeNs(wall(START)), timeNs(wall(START + SECOND))).eventsDropped,
+    ).toBe(2);
+  });
+});
