@@ -49,5 +49,9 @@ export interface Protocol {
    * undefined if it does not look like it. Called on each of the first messages of an undecided connection.
    */
   classify(payload: Uint8Array, size: number): 'request' | 'response' | undefined;
-  start(role: Role, sink: ProtocolSink): ProtocolTracker;
+  /**
+   * Positions count from 0; bytes before the first message given are a gap. `fromOpen`: the connection was seen to open,
+   * so what comes first at position 0 is the beginning of its first exchange, not the middle of one.
+   */
+  start(role: Role, sink: ProtocolSink, fromOpen?: boolean): ProtocolTracker;
 }
