@@ -6,12 +6,13 @@ import type { TimeNs } from '../model/time.ts';
 import { ledgerErrorOf } from './error.ts';
 import { compact, intervalsOf, overlaps, timeOf } from './intervals.ts';
 import { openLedger } from './open.ts';
+import { createSpoolRoom } from './spool-room.ts';
+import { prepareAll } from './statements.ts';
 import {
   deliveryOf,
   outcomeOf,
   toText,
   type CommitResult,
-  type NewBatch,
   type Signal,
   type SpoolState,
   type StoredBatch,
@@ -37,29 +38,10 @@ export const DEFAULT_LIMITS: LedgerLimits = {
   deliveriesMax: 100_000,
 };
 
-/** What a batch costs beside its bytes: its row, its part of the index and of its window. */
-const BATCH_OVERHEAD_BYTES = 1024;
-
-/** A destination may hold this many times what is still free, so that a dead one leaves room for the living. */
-const SHARE_OF_FREE = 4;
-
 /** Free pages (4 KiB each) after which the file is shortened. */
 const FREE_PAGES_KEPT = 1024;
 
-interface Cost {
-  readonly destination: string;
-  readonly count: number;
-  readonly cost: number;
-}
-
-function costsOf(batches: readonly NewBatch[]): Cost[] {
-  const byDestination = Map.groupBy(batches, ({ destination }) => destination);
-  return [...byDestination].map(([destination, own]) => ({
-    destination,
-    count: own.length,
-    cost: own.reduce((sum, { bytes }) => sum + bytes.length + BATCH_OVERHEAD_BYTES, 0),
-  }));
-}
+const NOTHING = new Uint8Array(0);
 
 function signalOf(value: unknown): Signal {
   if (value === 'metrics' || value === 'traces' || value === 'logs') return value;
@@ -73,63 +55,19 @@ function bytesOf(value: unknown): Uint8Array {
 
 export type LedgerStore = ReturnType<typeof createStore>;
 
-interface Held {
-  batches: number;
-  bytes: number;
-}
-
 /**
  * Opens the ledger in `directory` and returns its operations. Not for the main thread: it blocks on the disk.
  * @throws LedgerError from here and from every operation.
  */
 export function createStore(directory: string, limits: LedgerLimits) {
   const { database, path, incarnation } = openLedger(directory, limits.pagesMax);
-  const sql = {
-    epoch: database.prepare(`SELECT value FROM meta WHERE key = 'epoch'`),
-    setEpoch: database.prepare(
-      `INSERT INTO meta (key, value) VALUES ('epoch', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-    ),
-    addWindow: database.prepare('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)'),
-    window: database.prepare('SELECT outcome, pending FROM windows WHERE uid = ? AND start = ? AND "end" = ?'),
-    addBatch: database.prepare(
-      `INSERT INTO batches (uid, start, "end", seq, destination, signal, committed, points, spans, logs, attempts, size, bytes)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
-    ),
-    batches: database.prepare('SELECT * FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
-    sizes: database.prepare('SELECT id, size FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
-    batch: database.prepare(
-      'SELECT uid, start, "end", seq, destination, points, spans, logs, attempts, size FROM batches WHERE id = ?',
-    ),
-    removeBatch: database.prepare('DELETE FROM batches WHERE id = ?'),
-    attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?) WHERE id = ?'),
-    settle: database.prepare('UPDATE windows SET pending = pending - 1 WHERE uid = ? AND start = ? RETURNING pending'),
-    held: database.prepare(
-      'SELECT destination, count(*) AS batches, sum(size) AS bytes FROM batches GROUP BY destination',
-    ),
-    addDelivery: database.prepare('INSERT INTO deliveries (delivery) VALUES (?)'),
-    deliveries: database.prepare('SELECT seq, delivery FROM deliveries WHERE seq > ? ORDER BY seq LIMIT ?'),
-    takeDeliveries: database.prepare('DELETE FROM deliveries WHERE seq <= ?'),
-    bounds: database.prepare('SELECT count(*) AS rows, max(seq) AS last FROM deliveries'),
-    freePages: database.prepare('PRAGMA freelist_count'),
-  };
-  for (const name of ['window', 'batches', 'batch', 'deliveries'] as const) sql[name].setReadBigInts(true);
-
-  const held = new Map<string, Held>();
-  let heldBytes = 0;
+  const sql = prepareAll(database);
+  const room = createSpoolRoom(limits.spoolBytesMax);
+  for (const row of sql.held.all()) {
+    room.hold(String(row['destination']), Number(row['batches']), Number(row['bytes']));
+  }
   let refusedCommits = 0;
   let deliveriesDropped = 0;
-  const hold = (destination: string, batches: number, bytes: number): void => {
-    const entry = held.get(destination) ?? { batches: 0, bytes: 0 };
-    entry.batches += batches;
-    entry.bytes += bytes;
-    heldBytes += bytes;
-    if (entry.batches === 0) held.delete(destination);
-    else held.set(destination, entry);
-  };
-  for (const row of sql.held.all()) {
-    const batches = Number(row['batches']);
-    hold(String(row['destination']), batches, Number(row['bytes']) + batches * BATCH_OVERHEAD_BYTES);
-  }
   let highestEpoch = Number(sql.epoch.get()?.['value'] ?? 0);
   let waitingDeliveries = Number(sql.bounds.get()?.['rows'] ?? 0);
 
@@ -167,26 +105,16 @@ export function createStore(directory: string, limits: LedgerLimits) {
     return highestEpoch;
   }
 
-  /** Whether `destination` may hold `cost` more bytes, when all that `costs` says is added. */
-  function fits(destination: string, cost: number, costs: readonly Cost[]): boolean {
-    const freeBytes = limits.spoolBytesMax - heldBytes - costs.reduce((sum, one) => sum + one.cost, 0);
-    const own = (held.get(destination)?.bytes ?? 0) + cost;
-    return freeBytes >= 0 && own <= SHARE_OF_FREE * freeBytes;
-  }
-
   function commit(window: WindowCommit): CommitResult {
     const { outcome, batches, pluginUid } = window;
     if (window.epoch < highestEpoch) return { status: 'stale', highestEpoch };
     if (read(() => overlaps(database, outcome.uid, outcome.start, outcome.end))) {
       return { status: 'overlap', committed: read(() => intervalsOf(database, outcome.uid)) };
     }
-    const costs = costsOf(batches);
-    const full = costs.find(({ destination, cost }) => !fits(destination, cost, costs));
+    const full = room.refusing(batches);
     if (full !== undefined) {
       refusedCommits += 1;
-      const { destination } = full;
-      const own = held.get(destination)?.bytes ?? 0;
-      return { status: 'spool-full', destination, heldBytes: own, freeBytes: limits.spoolBytesMax - heldBytes };
+      return { status: 'spool-full', ...full };
     }
     // Synced to the disk: a delivered window that a power loss made the ledger forget would be queried and sent again.
     transaction(true, () => {
@@ -198,7 +126,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
       });
       if (batches.length === 0) compact(database, uid, limits.windowsKept);
     });
-    for (const { destination, count, cost } of costs) hold(destination, count, cost);
+    for (const batch of batches) room.hold(batch.destination, 1, batch.bytes.length);
     return { status: 'committed', delivered: batches.length === 0 };
   }
 
@@ -282,7 +210,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
       }
       return done;
     });
-    for (const { destination, size } of settled) hold(destination, -1, -(size + BATCH_OVERHEAD_BYTES));
+    for (const { destination, size } of settled) room.hold(destination, -1, -size);
     shorten();
     return settled.length;
   }
@@ -300,7 +228,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
   }
 
   /** Whether another batch for `destination` could be committed: spares a query whose result could not. */
-  const hasRoom = (destination: string): boolean => fits(destination, BATCH_OVERHEAD_BYTES, []);
+  const hasRoom = (destination: string): boolean => room.refusing([{ destination, bytes: NOTHING }]) === undefined;
 
   const committed = (uids: readonly string[]): Map<string, readonly CommittedInterval[]> =>
     read(() => new Map(uids.map((uid) => [uid, intervalsOf(database, uid)])));
@@ -318,13 +246,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     waitingDeliveries -= Number(removed);
   }
 
-  const spool = (): SpoolState => ({
-    bytes: heldBytes,
-    bytesMax: limits.spoolBytesMax,
-    destinations: [...held].map(([destination, { batches, bytes }]) => ({ destination, batches, bytes })),
-    refusedCommits,
-    deliveriesDropped,
-  });
+  const spool = (): SpoolState => ({ ...room.state(), refusedCommits, deliveriesDropped });
 
   function close(): void {
     if (!database.isOpen) return;
