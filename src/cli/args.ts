@@ -5,7 +5,8 @@ import { UsageError } from './command.ts';
 /** A positive duration such as `10s`, in milliseconds. */
 export function durationMsArg(option: string, text: string): number {
   const ns = parseDuration(text);
-  if (ns === undefined || ns <= 0n) throw new UsageError(`--${option} is a duration such as 10s, 500ms or 2m, not '${text}'`);
+  if (ns === undefined || ns <= 0n)
+    throw new UsageError(`--${option} is a duration such as 10s, 500ms or 2m, not '${text}'`);
   return Number(ns / 1_000_000n);
 }
 

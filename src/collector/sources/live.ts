@@ -156,7 +156,6 @@ export function createLiveSource(options: LiveSourceOptions): LiveSource {
       }
     } finally {
       child.current?.stop();
-      gate.reject(new ProbeError('the live source ended before the probe said anything'));
     }
   };
 
@@ -167,11 +166,15 @@ export function createLiveSource(options: LiveSourceOptions): LiveSource {
       if (socket !== undefined && socket.writableLength < CONTROL_BYTES_MAX) socket.write(frame);
     },
     blind: () => (trouble === undefined ? [] : [trouble]),
-    run: (onFrames, signal) =>
-      run(onFrames, signal).catch((error: unknown) => {
-        gate.reject(error instanceof Error ? error : new Error(String(error)));
+    async run(onFrames, signal) {
+      try {
+        await run(onFrames, signal);
+        gate.reject(new ProbeError('the live source ended before the probe said anything'));
+      } catch (error) {
+        gate.reject(error);
         throw error;
-      }),
+      }
+    },
   };
 }
 

@@ -23,7 +23,8 @@ export function recordingHeader(): Uint8Array {
   return header;
 }
 
-async function checkHeader(file: FileHandle, path: string): Promise<void> {
+/** Throws RecordingError unless the file begins as a recording of our version. */
+export async function checkHeader(file: FileHandle, path: string): Promise<void> {
   const header = new Uint8Array(RECORDING_HEADER_BYTES);
   const { bytesRead } = await file.read(header, 0, RECORDING_HEADER_BYTES, 0);
   if (bytesRead < RECORDING_HEADER_BYTES || new TextDecoder('latin1').decode(header.subarray(0, 8)) !== MAGIC) {

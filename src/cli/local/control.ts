@@ -1,0 +1,164 @@
+// The control loop of `sluice local`: gather from a folder, decide with the operator's own pure functions, apply to the
+// in-process runtime, publish statuses. What the operator does with an API server, here with files.
+import { dispatcherState, type Publisher } from './publish.ts';
+import { createDispatcher, type Dispatcher, type ScheduledScript } from '../../controllers/dispatcher.ts';
+import { desiredOf, scheduleOf, type Desired, type DesiredScript } from '../../controllers/desired.ts';
+import { compileFault } from '../../controllers/exportscript/status.ts';
+import {
+  NEW_RECORD,
+  onCommitted,
+  onDelivery,
+  onFailed,
+  type ScriptRecord,
+} from '../../controllers/exportscript/track.ts';
+import { parseDurationMs } from '../../crds/duration.ts';
+import type { Manifests } from '../../crds/manifest.ts';
+import type { CompileResult } from '../../model/run.ts';
+import type { TimeNs } from '../../model/time.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+
+export interface ControlOptions {
+  readonly runtime: Runtime;
+  readonly presetNames: readonly string[];
+  readonly readManifests: () => Manifests;
+  readonly now: () => TimeNs;
+  readonly epoch: number;
+  readonly publisher: Publisher;
+  readonly signal: AbortSignal;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** What is kept of one script between reconciles. */
+export interface ScriptEntry {
+  readonly desired: DesiredScript;
+  readonly compileKey: string;
+  readonly compiled: CompileResult | undefined;
+}
+
+export interface Control {
+  /** Reads the folder again and makes it so. Calls queue up; each sees the newest files. */
+  reconcile(): Promise<void>;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** How long a destination that was taken away may still take what waits for it. */
+const REMOVE_GRACE_MS = 30_000;
+/** A run waits this long for the rows of its window. */
+const WATERMARK_WAIT_MS = 10_000;
+
+export function createControl(options: ControlOptions): Control {
+  const { runtime, publisher, now } = options;
+  const entries = new Map<string, ScriptEntry>();
+  const records = new Map<string, ScriptRecord>();
+  const put = new Map<string, string>();
+  let desired: Desired = { plugins: [], scripts: [] };
+  let queue: Promise<void> = Promise.resolve();
+
+  const update = (uid: string, change: (record: ScriptRecord) => ScriptRecord): void => {
+    records.set(uid, change(records.get(uid) ?? NEW_RECORD));
+    publish();
+  };
+  const nowMs = (): number => Number(now() / 1_000_000n);
+
+  const dispatcher: Dispatcher = createDispatcher({
+    runtime,
+    epoch: options.epoch,
+    now,
+    listener: {
+      committed: (uid, outcome, delivered) => update(uid, (record) => onCommitted(record, outcome, delivered, nowMs())),
+      failed: (uid, { error }) => update(uid, (record) => onFailed(record, error)),
+      delivered: (delivery) => update(delivery.uid, (record) => onDelivery(record, delivery)),
+      // in one process the runtime forgets nothing by itself: giving everything again is enough
+      unknown: () => {
+        put.clear();
+        void reconcile();
+      },
+    },
+  });
+
+  function publish(): void {
+    publisher.publish(desired, entries, records, dispatcherState(dispatcher, desired));
+  }
+
+  async function applyDestinations(): Promise<void> {
+    const wanted = new Set(desired.plugins.map(({ uid }) => uid));
+    for (const { uid, revision, resolution } of desired.plugins) {
+      if (!resolution.ok || put.get(uid) === revision) continue;
+      await runtime.putDestination(uid, revision, resolution.destination);
+      put.set(uid, revision);
+    }
+    for (const uid of put.keys()) {
+      if (wanted.has(uid)) continue;
+      put.delete(uid);
+      runtime
+        .removeDestination(uid, REMOVE_GRACE_MS)
+        .catch((error: unknown) => options.onFault('removing a destination', error));
+    }
+  }
+
+  async function compileAll(): Promise<void> {
+    const wanted = new Set(desired.scripts.map(({ uid }) => uid));
+    for (const uid of entries.keys()) if (!wanted.has(uid)) entries.delete(uid);
+    for (const script of desired.scripts) {
+      const { uid, source } = script;
+      const args = script.object.spec.args ?? {};
+      const compileKey = JSON.stringify([source, args]);
+      const before = entries.get(uid);
+      const compiled =
+        before?.compileKey === compileKey && before.compiled !== undefined
+          ? before.compiled
+          : source === undefined
+            ? undefined
+            : await runtime.compile({ script: source, args });
+      entries.set(uid, { desired: script, compileKey, compiled });
+    }
+  }
+
+  function scheduled(): ScheduledScript[] {
+    return [...entries.values()].flatMap(({ desired: script, compiled }) => {
+      const { plugin, pluginFault } = script;
+      if (plugin === undefined || pluginFault !== undefined) return [];
+      if (compiled === undefined || compileFault(compiled) !== undefined) return [];
+      const { timeout = '30s', maxRows = 100_000 } = script.object.spec;
+      return {
+        schedule: scheduleOf(script),
+        run: {
+          scriptHash: compiled.scriptHash,
+          scriptName: `${script.namespace}/${script.name}`,
+          pluginUid: plugin.uid,
+          revision: plugin.revision,
+          scope: '*',
+          limits: {
+            timeoutMs: parseDurationMs(timeout) ?? 30_000,
+            rowsMax: maxRows,
+            watermarkWaitMs: WATERMARK_WAIT_MS,
+          },
+        },
+      };
+    });
+  }
+
+  async function reconcileOnce(): Promise<void> {
+    const manifests = options.readManifests();
+    desired = desiredOf(manifests, options.presetNames);
+    publisher.problems(manifests.problems);
+    await applyDestinations();
+    await compileAll();
+    await dispatcher.apply(scheduled());
+    publish();
+  }
+
+  function reconcile(): Promise<void> {
+    queue = queue.then(reconcileOnce).catch((error: unknown) => options.onFault('applying the manifests', error));
+    return queue;
+  }
+
+  async function followDeliveries(): Promise<void> {
+    for await (const delivery of runtime.deliveries(options.epoch, options.signal)) dispatcher.delivered(delivery);
+  }
+  followDeliveries().catch((error: unknown) => {
+    if (!options.signal.aborted) options.onFault('following deliveries', error);
+  });
+
+  return { reconcile, stop: (graceMs) => dispatcher.stop(graceMs) };
+}
