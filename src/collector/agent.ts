@@ -20,7 +20,7 @@ export interface AgentOptions {
   /** The node's name, and its host's until the source says it. */
   readonly name: string;
   readonly source: FrameSource;
-  readonly tables: TableStore;
+  readonly tables: Pick<TableStore, 'snapshot' | 'append' | 'setWatermark' | 'rowsExpired'>;
   readonly protocols: readonly Protocol[];
   readonly engineLimits?: EngineLimits;
   readonly identityRules?: readonly IdentityRule[];

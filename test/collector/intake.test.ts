@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createFramer } from '../../src/collector/frames/framer.ts';
-import { encodeDrops, encodeFeature } from '../../src/collector/frames/encode.ts';
+import { encodeDrops, encodeFeature, encodeSampleEnd } from '../../src/collector/frames/encode.ts';
 import { timeNs } from '../../src/model/time.ts';
 import {
   MS,
@@ -22,6 +21,7 @@ import {
   printed,
   process,
   received,
+  sample,
   sent,
   snapshotEnd,
   wall,
@@ -229,11 +229,27 @@ test('an exit is a row with code, signal and name, and ends the connections of i
   expect(bench.intake.metrics.connectionsOpen).toBe(0);
 });
 
-test('a process that no sample shows any more is gone, with its connections', () => {
+test('a process that no sample shows any more is gone, with its connections; without samples nobody can tell', () => {
+  const other = TGID + 1;
+  const streamTo = (end: number, sampled: boolean): number => {
+    const bench = createBench();
+    bench.feed(opening(), process(START, { tgid: other }), open(), open(id(7, T, other)));
+    for (let at = START; at <= end; at += SECOND) {
+      if (sampled) bench.feed(sample(at, other));
+      bench.feed(drained(at));
+    }
+    return bench.intake.metrics.connectionsOpen;
+  };
+  expect(streamTo(START + 25 * SECOND, true)).toBe(2);
+  expect(streamTo(START + 45 * SECOND, true)).toBe(1);
+  expect(streamTo(START + 45 * SECOND, false)).toBe(2);
+});
+
+test('a sample is a row of raw counters at the time of its round', () => {
   const bench = createBench();
-  bench.feed(opening(), open(), process(START, { tgid: TGID + 1 }), drained(START + SECOND));
-  expect(bench.intake.metrics.connectionsOpen).toBe(1);
-  const framer = createFramer(bench.intake.take);
-  framer.push(drained(START + 40 * SECOND));
-  expect(bench.intake.metrics.connectionsOpen).toBe(1);
+  bench.feed(opening(), sample(START + SECOND), encodeSampleEnd(START + SECOND));
+  expect(bench.of('process_stats').map((row) => [row.time, ...row.cells.slice(2)])).toEqual([
+    [wall(START + SECOND), 1, 2, 3e9, 4e9, 3, 5, 6, 7, 8, 9, 10],
+  ]);
+  expect(bench.intake.watermarks.of('process_stats')).toBe(wall(START + SECOND));
 });

@@ -10,6 +10,7 @@ import {
   encodeHello,
   encodeProcess,
   encodeProcessExit,
+  encodeProcessSample,
   encodeSnapshotEnd,
   connectionId,
 } from '../../src/collector/frames/encode.ts';
@@ -78,6 +79,25 @@ export const process = (
   });
 export const exit = (ktime: number, exitCode = 0, tgid = TGID): Uint8Array =>
   encodeProcessExit({ ktime, tgid, exitCode, startTicks: TICKS, comm: 'nginx' });
+
+export const sample = (ktime: number, tgid = TGID): Uint8Array =>
+  encodeProcessSample({
+    ktime,
+    hasIo: true,
+    tgid,
+    threads: 3,
+    startTicks: TICKS,
+    majorFaults: 1,
+    minorFaults: 2,
+    utimeNs: 3e9,
+    ktimeNs: 4e9,
+    vsizeBytes: 5,
+    rssBytes: 6,
+    rcharBytes: 7,
+    wcharBytes: 8,
+    readBytes: 9,
+    writeBytes: 10,
+  });
 
 export interface OpenMore extends Partial<Omit<ConnOpenFrame, 'localAddress' | 'remoteAddress'>> {
   readonly local?: string;

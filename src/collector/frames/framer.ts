@@ -16,6 +16,9 @@ export interface Framer {
 const u32At = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
 
+const isLength = (length: number): boolean =>
+  length >= WIRE_HEADER_BYTES && length <= WIRE_FRAME_BYTES_MAX && length % 8 === 0;
+
 /** `onRun` gets one or more whole frames at a time: a view, valid during the call; `offset` is its place in the stream. */
 export function createFramer(onRun: (run: Uint8Array, offset: number) => void, startOffset = 0): Framer {
   const carry = new Uint8Array(WIRE_FRAME_BYTES_MAX);
@@ -24,7 +27,7 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
   let lastKtime: number | undefined;
 
   const checked = (length: number, at: number): number => {
-    if (length < WIRE_HEADER_BYTES || length > WIRE_FRAME_BYTES_MAX || length % 8 !== 0) {
+    if (!isLength(length)) {
       throw new FrameError(
         `frame length ${length} is not a multiple of 8 in ${WIRE_HEADER_BYTES}..${WIRE_FRAME_BYTES_MAX}`,
         at,
@@ -67,12 +70,14 @@ export function createFramer(onRun: (run: Uint8Array, offset: number) => void, s
       const start = at;
       let last = at;
       while (chunk.length - at >= 4) {
-        const length = checked(u32At(chunk, at), offset + at - start);
-        if (chunk.length - at < length) break;
+        const length = u32At(chunk, at);
+        // What is whole goes out first, then the bad frame is told.
+        if (!isLength(length) || chunk.length - at < length) break;
         last = at;
         at += length;
       }
       if (at > start) emit(chunk.subarray(start, at), last - start);
+      if (chunk.length - at >= 4) checked(u32At(chunk, at), offset);
       fill(chunk, at, chunk.length - at);
     },
     end() {

@@ -155,7 +155,7 @@ export function createLiveSource(options: LiveSourceOptions): LiveSource {
         await sleep(waitMs, signal);
       }
     } finally {
-      child.current?.stop();
+      await child.current?.stop();
     }
   };
 

@@ -13,9 +13,11 @@ export interface ProbeProcess {
   readonly pid: number | undefined;
   /** Resolves with a sentence on why it ended; never rejects. */
   readonly ended: Promise<string>;
-  stop(): void;
+  /** Asks it to end and waits; after three seconds it is made to. */
+  stop(): Promise<void>;
 }
 
+const GRACE_MS = 3000;
 const LAST_WORDS_LINES = 5;
 const LINE_CHARS_MAX = 512;
 
@@ -40,5 +42,14 @@ export function startProbe(command: ProbeCommand, socketPath: string, onLine: (l
       resolve(`${command.path} ended ${how}${lastWords.length === 0 ? '' : `: ${lastWords.join(' | ')}`}`);
     });
   });
-  return { pid: child.pid, ended, stop: () => void child.kill('SIGTERM') };
+  return {
+    pid: child.pid,
+    ended,
+    async stop() {
+      child.kill('SIGTERM');
+      const force = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+      await ended;
+      clearTimeout(force);
+    },
+  };
 }
