@@ -36,6 +36,8 @@ const freePort = (): Promise<number> =>
 const field = (value: unknown, key: string): unknown =>
   typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
 
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+
 /** What `sluice local --format json` has said so far. */
 const local = {
   attachedMs: undefined as number | undefined,
@@ -53,7 +55,7 @@ function onLocal(startedMs: number, line: string): void {
     local.attachedMs ??= Date.parse(String(field(event, 'since')));
     local.shiftMs = Number(BigInt(String(field(event, 'shiftNs'))) / 1_000_000n);
   }
-  if (field(event, 'event') !== 'status') screen.say(String(field(event, 'message') ?? line));
+  if (field(event, 'event') !== 'status') screen.say(text(field(event, 'message')) || line);
   if (field(event, 'event') !== 'status' || field(event, 'kind') !== 'ExportScript') return;
   const name = String(field(event, 'name'));
   const status = field(event, 'status') as ExportScriptStatus;
@@ -105,13 +107,13 @@ async function main(): Promise<number> {
     (line) => onLocal(startedMs, line),
     (line) => errors.push(line),
   );
-  let ended: number | string | undefined;
-  void sluice.ended.then((how) => (ended = how));
+  const end: { how?: number | string } = {};
+  void sluice.ended.then((how) => (end.how = how));
 
   const judged = (): WindowTruth[] => {
-    const first =
-      mode.firstWindow ??
-      (local.attachedMs === undefined ? Infinity : Math.ceil(local.attachedMs / WINDOW_MS) * WINDOW_MS);
+    if (local.attachedMs === undefined) return [];
+    for (const [from, count] of mode.counted) counted.set(from + local.shiftMs, count);
+    const first = Math.ceil(local.attachedMs / WINDOW_MS) * WINDOW_MS;
     return Array.from({ length: JUDGED_WINDOWS }, (_, i) => first + i * WINDOW_MS)
       .filter((from) => counted.has(from) && local.deliveredUntil >= from + WINDOW_MS)
       .map((from) => ({
@@ -134,14 +136,14 @@ async function main(): Promise<number> {
       truth,
     });
   };
-  while (judged().length < JUDGED_WINDOWS && ended === undefined && Date.now() - startedMs < HARD_STOP_MS) {
+  while (judged().length < JUDGED_WINDOWS && end.how === undefined && Date.now() - startedMs < HARD_STOP_MS) {
     show();
     await sleep(Math.min(500, msUntilBoundary() + 20));
   }
   const windows = judged();
   show();
   sluice.stop();
-  const how = ended ?? (await sluice.ended);
+  const how = end.how ?? (await sluice.ended);
   await receiver.stop();
 
   const right = windows.filter(holds).length;

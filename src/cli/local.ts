@@ -7,13 +7,12 @@ import { parseArgs } from 'node:util';
 import { parseIdentityRules } from '../collector/identity/rules.ts';
 import type { FrameSource } from '../collector/sources/source.ts';
 import { openLedger } from '../ledger/ledger.ts';
-import { LedgerError } from '../ledger/error.ts';
 import { formatTime, now } from '../model/time.ts';
 import { createRuntime } from '../runtime/runtime.ts';
 import { openSender } from '../runtime/senders.ts';
 import { risingClock } from '../schedule/clock.ts';
 import { addressArg, choiceArg } from './args.ts';
-import { CaptureError, dropToSudoUser, liveSource, startAgent } from './capture.ts';
+import { dropToSudoUser, liveSource, startAgent } from './capture.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
 import { createControl } from './local/control.ts';
 import { readFolder, watchFolder, writeStatus } from './local/folder.ts';
@@ -201,8 +200,8 @@ export const local: Command = {
       return await serve(options, io);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      const known =
-        error instanceof LedgerError || error instanceof CaptureError || 'code' in error || /Error$/.test(error.name);
+      // what somebody can act on has a code or a name of its own; anything else is our fault and shows where
+      const known = 'code' in error || error.name !== 'Error';
       io.stderr.write(`sluice local: ${known ? error.message : String(error.stack)}\n`);
       return 1;
     }

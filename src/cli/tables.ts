@@ -33,7 +33,7 @@ function text(counts: readonly TableRows[]): string {
       '',
     ];
   });
-  return `${lines.join('\n')}`;
+  return lines.join('\n');
 }
 
 export const tables: Command = {

@@ -1,8 +1,7 @@
 // The control loop of `sluice local`: gather from a folder, decide with the operator's own pure functions, apply to the
 // in-process runtime, publish statuses. What the operator does with an API server, here with files.
-import { dispatcherState, type Publisher } from './publish.ts';
 import { createDispatcher, type Dispatcher, type ScheduledScript } from '../../controllers/dispatcher.ts';
-import { desiredOf, scheduleOf, type Desired, type DesiredScript } from '../../controllers/desired.ts';
+import { desiredOf, scheduleOf, type Desired } from '../../controllers/desired.ts';
 import { compileFault } from '../../controllers/exportscript/status.ts';
 import {
   NEW_RECORD,
@@ -13,8 +12,8 @@ import {
 } from '../../controllers/exportscript/track.ts';
 import { parseDurationMs } from '../../crds/duration.ts';
 import type { Manifests } from '../../crds/manifest.ts';
-import type { CompileResult } from '../../model/run.ts';
 import type { TimeNs } from '../../model/time.ts';
+import { dispatcherState, type Publisher, type ScriptEntry } from './publish.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 
 export interface ControlOptions {
@@ -26,13 +25,6 @@ export interface ControlOptions {
   readonly publisher: Publisher;
   readonly signal: AbortSignal;
   readonly onFault: (what: string, error: unknown) => void;
-}
-
-/** What is kept of one script between reconciles. */
-export interface ScriptEntry {
-  readonly desired: DesiredScript;
-  readonly compileKey: string;
-  readonly compiled: CompileResult | undefined;
 }
 
 export interface Control {

@@ -7,11 +7,18 @@ import type { ManifestProblem } from '../../crds/manifest.ts';
 import { pluginConditions } from '../../crds/plugin-conditions.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { mergeConditions, type ExportScriptStatus, type OtelPluginStatus } from '../../crds/status.ts';
+import type { CompileResult } from '../../model/run.ts';
 import type { BlindSource } from '../../model/loss.ts';
 import { timeNs, type TimeNs } from '../../model/time.ts';
 import type { RuntimeState } from '../../runtime/runtime.ts';
-import type { ScriptEntry } from './control.ts';
 import type { View } from './view.ts';
+
+/** What is kept of one script between reconciles. */
+export interface ScriptEntry {
+  readonly desired: DesiredScript;
+  readonly compileKey: string;
+  readonly compiled: CompileResult | undefined;
+}
 
 export interface Progress {
   readonly deliveredUntil: TimeNs | undefined;
