@@ -1,0 +1,102 @@
+// The state of one compilation: what was given, what was found so far, and how much of the bounds is used.
+import type { TableDefinition } from '../model/catalogue.ts';
+import type { TimeNs } from '../model/time.ts';
+import type { FunctionSignature } from '../plan/signature.ts';
+import type { Sink } from '../plan/plan.ts';
+import type { Diagnostics } from './diagnostics.ts';
+import type { Limits } from './limits.ts';
+import type { Draft, Frame, Value } from './values.ts';
+import type { Operator } from '../plan/plan.ts';
+
+/** Thrown inside the compiler when a bound is hit, after it was reported; `compile` catches it. */
+export class CompilationStopped extends Error {}
+
+export interface SessionOptions {
+  readonly diagnostics: Diagnostics;
+  readonly limits: Limits;
+  readonly deadlineMs: number;
+  readonly catalogue: ReadonlyMap<string, TableDefinition>;
+  readonly signatures: ReadonlyMap<string, FunctionSignature>;
+  /** The one "now" of this compilation. */
+  readonly now: TimeNs;
+  readonly window: { readonly start: TimeNs; readonly end: TimeNs } | undefined;
+  readonly hasDefaultEndpoint: boolean;
+  readonly forbidScriptEndpoint: boolean;
+  /** False: `px.display` is inert, functions return the tables. */
+  readonly showDisplays: boolean;
+  readonly rowsMax: number;
+}
+
+export interface Session extends SessionOptions {
+  readonly sinks: Sink[];
+  /** What scripts assign on modules (`px.helper = …`). */
+  readonly overlay: Map<string, Value>;
+  steps: number;
+  planNodes: number;
+  callDepth: number;
+}
+
+export const newSession = (options: SessionOptions): Session => ({
+  ...options,
+  sinks: [],
+  overlay: new Map(),
+  steps: 0,
+  planNodes: 0,
+  callDepth: 0,
+});
+
+/** Counts one step of evaluation; stops the compilation when steps or time are used up. */
+export function step(session: Session, at: number): void {
+  const { limits } = session;
+  session.steps++;
+  if (session.steps > limits.stepsMax) {
+    session.diagnostics.report('COMPILE_TIMEOUT', at, `the script takes more than ${limits.stepsMax} steps to compile`);
+    throw new CompilationStopped();
+  }
+  if (session.steps % 256 === 0 && performance.now() > session.deadlineMs) {
+    session.diagnostics.report('COMPILE_TIMEOUT', at, `compiling took longer than ${limits.timeMs} ms`);
+    throw new CompilationStopped();
+  }
+}
+
+/** Counts nodes of resolved expressions. */
+export function countNodes(session: Session, nodes: number, at: number): void {
+  session.planNodes += nodes;
+  if (session.planNodes <= session.limits.planNodesMax) return;
+  session.diagnostics.report(
+    'PLAN_TOO_LARGE',
+    at,
+    `the plan has more than ${session.limits.planNodesMax} expression nodes`,
+  );
+  throw new CompilationStopped();
+}
+
+/** `draft`, unless its expression has become too large. */
+export function bounded(session: Session, draft: Draft): Draft {
+  if (draft.size <= session.limits.expressionNodesMax) return draft;
+  const message = `this expression has more than ${session.limits.expressionNodesMax} parts`;
+  session.diagnostics.report('EXPRESSION_TOO_LARGE', draft.at, message);
+  throw new CompilationStopped();
+}
+
+/** A frame over `operator`, within the bounds on operators and columns. */
+export function frameOf(
+  session: Session,
+  operator: Operator,
+  parents: readonly Frame[],
+  at: number,
+  poisoned: Frame['poisoned'] = new Set(),
+): Frame {
+  const { limits, diagnostics } = session;
+  const size = parents.reduce((sum, parent) => sum + parent.size, 1);
+  if (size > limits.operatorsMax) {
+    diagnostics.report('PLAN_TOO_LARGE', at, `the plan has more than ${limits.operatorsMax} operators here`);
+    throw new CompilationStopped();
+  }
+  if (operator.schema.length > limits.columnsMax) {
+    diagnostics.report('PLAN_TOO_LARGE', at, `a frame has more than ${limits.columnsMax} columns`);
+    throw new CompilationStopped();
+  }
+  countNodes(session, operator.schema.length, at);
+  return { operator, parents, size, poisoned };
+}
