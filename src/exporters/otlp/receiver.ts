@@ -115,8 +115,8 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buf
   }
   const body = Buffer.concat(chunks);
   if (request.headers['content-encoding'] !== 'gzip') return body;
-  return unzip(body, { maxOutputLength: bytesMax }).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') return 'too large' as const;
+  return unzip(body, { maxOutputLength: bytesMax }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ERR_BUFFER_TOO_LARGE') return 'too large' as const;
     throw error;
   });
 }
