@@ -1,8 +1,7 @@
 // From what a run saw to its outcome. Pure.
-import { addLoss, lostAtMost, NO_LOSS, type WindowLoss } from '../model/loss.ts';
+import { lostAtMost, NO_LOSS, type WindowLoss } from '../model/loss.ts';
 import type { RunError, RunOutcome, RunStage, WindowOutcome } from '../model/outcome.ts';
 import type { RunRequest } from '../model/run.ts';
-import type { TimeNs } from '../model/time.ts';
 
 /** What was counted of a run, as far as it came. */
 export interface RunTally {
@@ -110,17 +109,3 @@ export const outcomeOf = (
   nodes: { expected: tally.expected, answered: tally.answered, missing: tally.missing },
   loss: tally.loss,
 });
-
-/** The loss of several nodes, and of the time before each began to watch. */
-export function lossOf(
-  nodes: readonly { readonly name: string; readonly startTime: TimeNs; readonly loss: WindowLoss }[],
-  start: TimeNs,
-  end: TimeNs,
-): WindowLoss {
-  return nodes.reduce<WindowLoss>((sum, node) => {
-    const blindUntil = node.startTime < end ? node.startTime : end;
-    const began = node.startTime > start && !node.loss.blind.some((one) => one.start <= start);
-    const blind = began ? [{ source: node.name, start, end: blindUntil, reason: 'CollectorStarted' }] : [];
-    return addLoss(sum, addLoss(node.loss, { ...NO_LOSS, blind }));
-  }, NO_LOSS);
-}

@@ -3,8 +3,10 @@
 import { batchBytes } from '../columns/batch.ts';
 import type { Batch } from '../columns/column.ts';
 import { EngineError, type ExecutionContext } from '../engine/context.ts';
+import { addLoss, NO_LOSS, type WindowLoss } from '../model/loss.ts';
+import type { TimeNs } from '../model/time.ts';
 import type { Node } from '../plan/node.ts';
-import type { Operator, Plan, SplitPlan } from '../plan/plan.ts';
+import type { Operator, SplitPlan } from '../plan/plan.ts';
 import { RunFailure } from './outcome.ts';
 
 export interface Gathered {
@@ -37,7 +39,12 @@ export function tablesOf(operators: readonly Operator[]): readonly string[] {
   return [...names].sort();
 }
 
-export const sinkInputs = (plan: Plan): readonly Operator[] => plan.sinks.map(({ input }) => input);
+/** What the nodes together did not see of [start, end). */
+export const lossOf = (
+  nodes: readonly Node[],
+  tables: readonly string[],
+  { start, end }: { readonly start: TimeNs; readonly end: TimeNs },
+): WindowLoss => nodes.reduce((sum, node) => addLoss(sum, node.loss(tables, start, end)), NO_LOSS);
 
 function inputsOf(operator: Operator): readonly Operator[] {
   switch (operator.kind) {
@@ -65,7 +72,7 @@ function inputsOf(operator: Operator): readonly Operator[] {
 export async function nodesReady(
   nodes: readonly Node[],
   tables: readonly string[],
-  end: Parameters<Node['waitForWatermark']>[1],
+  end: TimeNs,
   waitMs: number,
   signal: AbortSignal,
 ): Promise<{ readonly ready: readonly Node[]; readonly behind: readonly string[] }> {
