@@ -2,10 +2,13 @@
 import type { DataType } from '../../model/types.ts';
 import { EngineError } from '../context.ts';
 import { ARITHMETIC } from './arithmetic.ts';
+import { CODE_NAMES } from './code-names.ts';
 import type { Implementation, Implementations } from './kernel.ts';
 import { LOGIC } from './logic.ts';
 import { METADATA } from './metadata.ts';
+import { REGULAR_EXPRESSIONS } from './regex.ts';
 import { STRINGS } from './strings.ts';
+import { URIS } from './uri.ts';
 
 const LETTERS: Readonly<Record<DataType, string>> = {
   BOOLEAN: 'B',
@@ -17,7 +20,9 @@ const LETTERS: Readonly<Record<DataType, string>> = {
 };
 
 export const IMPLEMENTATIONS: ReadonlyMap<string, Implementation> = new Map(
-  [ARITHMETIC, LOGIC, STRINGS, METADATA].flatMap((family: Implementations) => Object.entries(family)),
+  [ARITHMETIC, LOGIC, STRINGS, REGULAR_EXPRESSIONS, URIS, CODE_NAMES, METADATA].flatMap((family: Implementations) =>
+    Object.entries(family),
+  ),
 );
 
 export const implementationKey = (name: string, args: readonly DataType[]): string =>
