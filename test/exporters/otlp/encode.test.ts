@@ -128,6 +128,22 @@ test('of points of one stream with the same time the last wins and the others ar
   expect(encodeOtlp([first, later])).toMatchObject({ duplicatePoints: 2, requests: [{ metricPoints: 3 }] });
 });
 
+test('duplicates are found among many points, and only they', () => {
+  const rows = Array.from({ length: 3000 }, (_, i) => i);
+  const batch = metric(3000, {
+    time: new BigInt64Array(3000).fill(T0),
+    resource: [attribute('service.name', column(texts(rows.map((i) => `s${i % 3}`))))],
+    attributes: [
+      attribute('path', column(texts(rows.map((i) => `/p${(i - (i % 3)) % 1800}`)))),
+      attribute('n', column(ints(...rows.map((i) => BigInt(i % 3))))),
+    ],
+    data: { kind: 'gauge', value: ints(...rows.map((i) => BigInt(i))) },
+  });
+  const values = [...JSON.stringify(decoded([batch])).matchAll(/"asInt":"(\d+)"/g)].map((match) => Number(match[1]));
+  expect(values.toSorted((a, b) => a - b)).toEqual(rows.slice(1200));
+  expect(encodeOtlp([batch]).duplicatePoints).toBe(1200);
+});
+
 test('points that differ in start, attribute type or bool are not duplicates', () => {
   const time = BigInt64Array.of(T0, T0);
   const data = { kind: 'sum', value: ints(1n, 2n), temporality: 'delta', monotonic: true } as const;
