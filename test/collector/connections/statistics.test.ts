@@ -131,6 +131,20 @@ describe('a probe that dies and comes again', () => {
     expect(bench.intake.metrics.connectionsOpen).toBe(0);
   });
 
+  test('does not ask the parser about what fell into the time that nobody saw', () => {
+    const bench = createBench();
+    bench.feed(
+      opening(),
+      open(),
+      received('Qone\n', 0, T),
+      again(),
+      snapshotEnd(START2 + MS),
+      drained(START2 + SECOND),
+    );
+    expect(bench.intake.metrics.exchangesLost.unmatched).toBe(0);
+    expect(bench.intake.metrics.bytesHeld).toBe(0);
+  });
+
   test('that only lost its listener is told again what to follow', () => {
     const bench = createBench();
     bench.feed(

@@ -11,6 +11,7 @@ import {
   counts,
   createBench,
   drained,
+  exit,
   id,
   join,
   open,
@@ -133,6 +134,13 @@ describe('opens', () => {
     expect(totals(bench)[0]).toBe(2);
   });
 
+  test('that guess, and come late, do not overrule what a message has said', () => {
+    const bench = createBench();
+    bench.feed(opening(), open(id(), { role: 4, origin: 3 }), served('one', T));
+    bench.feed(open(id(), { role: 1, origin: 4 }), counts(T + 5 * MS, 5, 5), drained(T + SECOND));
+    expect(totals(bench)[0]).toBe(2);
+  });
+
   test('by accept are servers whatever passes: a server that asks speaks another protocol', () => {
     const bench = createBench();
     bench.feed(opening(), open());
@@ -226,6 +234,24 @@ describe('which side makes rows', () => {
     expect(printed(bench.of('http_events'))).toBe(before);
     expect(bench.intake.metrics.connectionsOpen).toBe(0);
   });
+});
+
+test('a process that gets the number of one of ours is seen', () => {
+  const bench = createBench();
+  const next = id(7, T + SECOND, PROBE_TGID);
+  bench.feed(opening(), exit(T, 0, PROBE_TGID), open(next), served('one', T + SECOND + MS, 0, 0, next));
+  expect(paths(bench)).toEqual(['Qone']);
+});
+
+test('bytes that wait for a decision outlive the buffer they came in', () => {
+  const bench = createBench();
+  const buffer = new Uint8Array(4096);
+  const frames = [opening(), received('Qone\n', 0, T), sent('Aone\n', 0, T + MS), open(id(), { ktime: T })];
+  for (const frame of frames) {
+    buffer.fill(0xff).set(frame);
+    bench.intake.take(buffer.subarray(0, frame.length), 0);
+  }
+  expect(bench.of('http_events')[0]?.cells.slice(13, 20)).toEqual(['Qone', '', 0, '{}', 200, 'OK', 'Aone']);
 });
 
 describe('closes', () => {

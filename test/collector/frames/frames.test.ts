@@ -158,6 +158,10 @@ describe('bytes that are no frames', () => {
     });
     new DataView(bytes.buffer).setUint32(52, 16, true);
     expect(() => decode([bytes])).toThrow('CONN_DATA of 64 bytes claims 16 captured of 8 at byte 0');
+    new DataView(bytes.buffer).setUint32(48, 99, true);
+    expect(() => decode([bytes, encode.encodeDrained(1)])).toThrow(
+      'CONN_DATA of 64 bytes claims 16 captured of 99 at byte 0',
+    );
   });
 
   test('that are shorter than their type needs are refused', () => {

@@ -63,6 +63,15 @@ describe('a process of a host without Kubernetes', () => {
     expect(processes.process(packUpid(2, 10, 5n))).toBeUndefined();
   });
 
+  test('whose end nobody saw ends with the next life of its number', () => {
+    const processes = make();
+    processes.update(frame());
+    processes.update(frame({ startTicks: 900 }));
+    processes.tick(25 * HOUR);
+    expect(processes.process(upid(10, 5n))).toBeUndefined();
+    expect(processes.process(upid(10, 900n))).toBeDefined();
+  });
+
   test('that nobody has described is unknown', () => {
     const processes = make();
     processes.of(10, 5);

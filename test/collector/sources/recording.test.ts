@@ -60,6 +60,15 @@ test('a recording has its name only when it is whole', async () => {
   expect(await readdir(folder)).toEqual(['a.slrec']);
 });
 
+test('a recording keeps what it was given, though the buffer is used again at once', async () => {
+  const recorder = await createRecorder(pathOf(folder, 'a.slrec'), 1e9);
+  const buffer = drained(7);
+  recorder.write(buffer);
+  buffer.fill(0);
+  await recorder.finish();
+  expect((await readFile(pathOf(folder, 'a.slrec'))).subarray(RECORDING_HEADER_BYTES).equals(drained(7))).toBe(true);
+});
+
 test('a recording ends at its bound, between frames, and says so', async () => {
   const recorder = await createRecorder(pathOf(folder, 'a.slrec'), 1000);
   const run = join(...Array.from({ length: 30 }, (_, i) => drained(i)));
