@@ -4,7 +4,8 @@ import { CATALOGUE, type TableDefinition } from '../model/catalogue.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 import type { Cell } from '../model/types.ts';
 import { BUDGET_BYTES_DEFAULT, SHARES_DEFAULT, shareBudget } from './budget.ts';
-import { FOREVER, Table, type Snapshot, type SnapshotOptions, type TableStats } from './table.ts';
+import type { Snapshot, SnapshotOptions } from './snapshot.ts';
+import { FOREVER, Table, type TableStats } from './table.ts';
 
 export interface TableStoreOptions {
   /** Bytes that all tables together may hold; 256 MiB where not given. */

@@ -1,12 +1,12 @@
 // One table of the store: sealed segments, oldest first, and the active one. Bounded in bytes: the oldest segments go.
 import { columnBytes } from '../columns/batch.ts';
-import type { Batch } from '../columns/column.ts';
-import { schemaOf, type TableDefinition } from '../model/catalogue.ts';
+import type { TableDefinition } from '../model/catalogue.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 import type { Cell } from '../model/types.ts';
 import { ActiveSegment } from './active-segment.ts';
 import { createIntervalCounts } from './interval-counts.ts';
-import { ROWS_PER_BATCH_MAX, batchOfPiece, inTimeOrder, narrow, type Piece, type TimeRange } from './piece.ts';
+import { ROWS_PER_BATCH_MAX, type Piece } from './piece.ts';
+import { snapshotOf, type Snapshot, type SnapshotOptions } from './snapshot.ts';
 
 /** A segment takes at most this part of its table's budget, so that expiry takes rows off in small steps. */
 const SEGMENT_SHARE = 1 / 16;
@@ -19,18 +19,6 @@ const RUNS_MAX = 64;
 
 /** The watermark of a table that gets no more rows. */
 export const FOREVER = timeNs(2n ** 63n - 1n);
-
-export interface SnapshotOptions extends TimeRange {
-  /** The columns wanted, in that order; all in the order of the catalogue where absent. */
-  readonly columns?: readonly string[] | undefined;
-}
-
-/** The rows of a table at one moment, ascending by time_. May be iterated again; later appends and expiry do not show. */
-export interface Snapshot extends Iterable<Batch> {
-  readonly rows: number;
-  /** Rows of the range, at most, that had been expired when this was made. */
-  readonly rowsExpired: number;
-}
 
 export interface TableStats {
   readonly rows: number;
@@ -133,18 +121,8 @@ export class Table {
     return this.expired.within(start, end);
   }
 
-  snapshot({ start, end, columns }: SnapshotOptions): Snapshot {
-    const positions = this.positions(columns);
-    const schema = schemaOf(this.definition);
-    const selected = positions.flatMap((position) => schema[position] ?? []);
-    const pieces = this.pieces().flatMap((piece) => narrow(piece, positions, { start, end }) ?? []);
-    return {
-      rows: pieces.reduce((rows, piece) => rows + piece.times.length, 0),
-      rowsExpired: this.expiredWithin(start, end),
-      *[Symbol.iterator]() {
-        for (const piece of inTimeOrder(pieces)) yield batchOfPiece(selected, piece);
-      },
-    };
+  snapshot(options: SnapshotOptions): Snapshot {
+    return snapshotOf(this.definition, this.pieces(), options, this.expiredWithin(options.start, options.end));
   }
 
   private pieces(): Piece[] {
@@ -152,18 +130,6 @@ export class Table {
     const pieces = [...this.sealed.map(({ piece }) => piece), ...active];
     if (this.active.runCount >= RUNS_MAX) this.seal();
     return pieces;
-  }
-
-  private positions(names: readonly string[] | undefined): number[] {
-    const { columns, name: table } = this.definition;
-    if (names === undefined) return columns.map((_, i) => i);
-    return names.map((name) => {
-      const position = columns.findIndex((column) => column.name === name);
-      if (position >= 0) return position;
-      throw new Error(
-        `table ${table} has no column ${name}; it has ${columns.map((column) => column.name).join(', ')}`,
-      );
-    });
   }
 
   stats(): TableStats {

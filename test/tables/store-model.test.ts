@@ -5,7 +5,7 @@ import { rowsOf } from '../../src/columns/batch.ts';
 import { column, integer, text, time, type TableDefinition } from '../../src/model/catalogue/definition.ts';
 import { timeNs } from '../../src/model/time.ts';
 import { createTableStore } from '../../src/tables/store.ts';
-import type { Snapshot } from '../../src/tables/table.ts';
+import type { Snapshot } from '../../src/tables/snapshot.ts';
 
 const EVENTS: TableDefinition = {
   name: 'events',

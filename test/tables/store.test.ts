@@ -6,7 +6,8 @@ import { timeNs } from '../../src/model/time.ts';
 import type { Cell } from '../../src/model/types.ts';
 import { shareBudget, SHARES_DEFAULT } from '../../src/tables/budget.ts';
 import { createTableStore } from '../../src/tables/store.ts';
-import { FOREVER, type Snapshot } from '../../src/tables/table.ts';
+import type { Snapshot } from '../../src/tables/snapshot.ts';
+import { FOREVER } from '../../src/tables/table.ts';
 
 const EVENTS: TableDefinition = {
   name: 'events',
