@@ -130,7 +130,7 @@ export function createIntake(options: IntakeOptions): Intake {
       hostname = frame.hostname === '' ? hostname : frame.hostname;
       snapshotStart = frame.ktime;
       kernel.hello(frame, lives === 1);
-      connections.hello();
+      connections.hello(frame.ktime);
       connections.ignore(frame.probeTgid);
     },
     feature(frame) {

@@ -4,6 +4,8 @@ import type { Process } from '../identity/processes.ts';
 import type { KtimeNs, Protocol, ProtocolTracker, Role } from '../protocols/protocol.ts';
 import { UNKNOWN_ADDRESS, UNKNOWN_PORT } from './address.ts';
 
+export const UNSET = -1;
+
 /** A message kept until the connection's protocol and side are known; `payload` is a copy. */
 export interface HeldMessage {
   readonly sent: boolean;
@@ -46,6 +48,8 @@ export interface Connection {
   localPort: number;
   remoteAddress: string;
   remotePort: number;
+  /** We saw it open: its first bytes are the beginning of something. */
+  isFromOpen: boolean;
   /** The peer is this host itself, or in the cluster: its own side makes the rows. */
   isPeerInside: boolean;
   /** undecided: nobody knows yet what it carries. followed: messages go to the tracker. muted: only its counters matter. */
@@ -55,6 +59,15 @@ export interface Connection {
   /** Undecided: messages so far, and those held from the first recognised one on. */
   messages: number;
   held: HeldMessage[];
+  /**
+   * Where the tracker's streams begin, as it counts from 0: behind what passed before it was asked. UNSET until a first
+   * message of that direction says where we joined.
+   */
+  baseSent: number;
+  baseReceived: number;
+  /** Ends of the furthest messages that the tracker was given. */
+  givenSent: number;
+  givenReceived: number;
   /** Fresh starts that its parser has had after throwing. */
   restarts: number;
   /** Bytes held by `held` or the tracker, as they are in the sum. */
@@ -86,12 +99,17 @@ export const newConnection = (id: ConnectionId, process: Process, life: number, 
   localPort: UNKNOWN_PORT,
   remoteAddress: UNKNOWN_ADDRESS,
   remotePort: UNKNOWN_PORT,
+  isFromOpen: false,
   isPeerInside: false,
   state: 'undecided',
   protocol: undefined,
   tracker: undefined,
   messages: 0,
   held: [],
+  baseSent: UNSET,
+  baseReceived: UNSET,
+  givenSent: 0,
+  givenReceived: 0,
   restarts: 0,
   bytesHeld: 0,
   sent: 0,

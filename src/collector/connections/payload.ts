@@ -7,6 +7,7 @@ import type { CollectorMetrics } from '../metrics.ts';
 import type { KtimeNs, LossReason, Protocol, ProtocolSink, Role } from '../protocols/protocol.ts';
 import type { LossSink, RowSink } from '../rows.ts';
 import { UNKNOWN_ADDRESS } from './address.ts';
+import { UNSET } from './connection.ts';
 import type { Connection } from './connection.ts';
 
 /** Messages that a connection joined in its middle may take to show a beginning. */
@@ -114,14 +115,17 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
 
   const start = (connection: Connection): void => {
     const { protocol, role } = connection;
-    if (protocol !== undefined && role !== undefined)
-      connection.tracker = protocol.start(role, sinkFor(connection, protocol, role));
+    if (protocol === undefined || role === undefined) return;
+    const isFromOpen = connection.isFromOpen && connection.baseSent === 0 && connection.baseReceived === 0;
+    connection.tracker = protocol.start(role, sinkFor(connection, protocol, role), isFromOpen);
   };
   /** The parser failed or had to be emptied: what it held is lost, and it begins anew. */
   const restart = (connection: Connection, ktime: KtimeNs, reason: 'limit' | 'broken'): void => {
     const { protocol, bytesHeld } = connection;
     release(connection);
     if (protocol !== undefined) lose(protocol, ktime, Math.ceil(bytesHeld / EXCHANGE_BYTES_MIN) + 1, bytesHeld, reason);
+    connection.baseSent = Math.max(connection.baseSent, connection.givenSent);
+    connection.baseReceived = Math.max(connection.baseReceived, connection.givenReceived);
     start(connection);
   };
   const broken = (connection: Connection, ktime: KtimeNs): void => {
@@ -130,6 +134,18 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     if (connection.restarts <= RESTARTS_MAX) return;
     metrics.connectionsBroken += 1;
     mute(connection);
+  };
+  /** Where the tracker is to see a message; negative for one from before it was asked. */
+  const place = (connection: Connection, sent: boolean, position: number, size: number): number => {
+    const end = position + size;
+    if (sent) {
+      if (connection.baseSent === UNSET) connection.baseSent = position;
+      if (end > connection.givenSent) connection.givenSent = end;
+      return position - connection.baseSent;
+    }
+    if (connection.baseReceived === UNSET) connection.baseReceived = position;
+    if (end > connection.givenReceived) connection.givenReceived = end;
+    return position - connection.baseReceived;
   };
   const deliver = (
     connection: Connection,
@@ -141,8 +157,10 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
   ): void => {
     const { tracker } = connection;
     if (tracker === undefined) return;
+    const at = place(connection, sent, position, size);
+    if (at < 0) return;
     try {
-      tracker.message(sent, position, size, payload, ktime);
+      tracker.message(sent, at, size, payload, ktime);
     } catch {
       broken(connection, ktime);
       return;
@@ -155,6 +173,10 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     const { held } = connection;
     release(connection);
     connection.state = 'followed';
+    if (connection.isFromOpen) {
+      connection.baseSent = Math.max(connection.baseSent, 0);
+      connection.baseReceived = Math.max(connection.baseReceived, 0);
+    }
     metrics.connectionsFollowed += 1;
     if (connection.role === 'client' && connection.remoteAddress === UNKNOWN_ADDRESS)
       metrics.connectionsUnresolved += 1;
@@ -204,6 +226,8 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     connection.messages += 1;
     if (connection.protocol === undefined && (payload.length === 0 || !recognise(connection, sent, size, payload))) {
       metrics.bytesBeforeRecognised += size;
+      if (sent) connection.baseSent = Math.max(connection.baseSent, position + size);
+      else connection.baseReceived = Math.max(connection.baseReceived, position + size);
       if (connection.messages >= WIRE_UNDECIDED_MESSAGES) giveUp(connection);
       return;
     }
@@ -241,7 +265,11 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     close(connection, ktime) {
       if (connection.protocol !== undefined) settle(connection);
       try {
-        connection.tracker?.close(connection.sent, connection.received, ktime);
+        const { tracker, baseSent, baseReceived, sent, received } = connection;
+        // Of a direction that never spoke nobody knows where we joined it.
+        const sentEnd = baseSent === UNSET ? 0 : Math.max(0, sent - baseSent);
+        const receivedEnd = baseReceived === UNSET ? 0 : Math.max(0, received - baseReceived);
+        tracker?.close(sentEnd, receivedEnd, ktime);
       } catch {
         restart(connection, ktime, 'broken');
       }

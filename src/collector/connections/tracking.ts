@@ -43,7 +43,7 @@ export interface ConnectionTracking {
   ignore(tgid: number): void;
   addInside(range: AddressRange): void;
   /** The probe began (again) to tell what there is. */
-  hello(): void;
+  hello(ktime: KtimeNs): void;
   /** It has told: what it did not name is gone. */
   snapshotEnd(ktime: KtimeNs): void;
   /** Every event before `ktime` has been seen. Timers run on it. */
@@ -62,6 +62,8 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
   const ownAddresses = new Set<string>();
   let closing: Connection[] = [];
   let life = 0;
+  /** When the probe began to tell: what is older was open before. */
+  let lifeStart: KtimeNs = 0;
   let second = -1;
 
   const closeAt = (connection: Connection, ktime: KtimeNs): void => {
@@ -139,6 +141,7 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       // A guess does not overrule what a recognised message has said.
       if (isKernelSure || connection.protocol === undefined) connection.role = role;
     }
+    connection.isFromOpen ||= isKernelSure && frame.id.tsid >= lifeStart;
     connection.isRoleCertain ||= isKernelSure && connection.role !== undefined;
     if (frame.role === ROLE.SERVER && connection.localPort > 0) {
       processes.servesOn(connection.process, connection.localPort);
@@ -257,8 +260,9 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       }
     },
     addInside: (range) => inside.push(range),
-    hello() {
+    hello(ktime) {
       life += 1;
+      lifeStart = ktime;
     },
     snapshotEnd(ktime) {
       for (const connection of index.all()) {

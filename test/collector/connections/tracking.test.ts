@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { encodeConnOpen, encodeIgnoreTgid, encodeLocalNetwork } from '../../../src/collector/frames/encode.ts';
 import { timeNs } from '../../../src/model/time.ts';
 import {
+  LINES,
   MS,
   PROBE_TGID,
   SECOND,
@@ -21,6 +22,7 @@ import {
   sent,
   wall,
 } from '../stream.ts';
+import type { Protocol } from '../../../src/collector/protocols/protocol.ts';
 import type { Bench } from '../stream.ts';
 
 const T = START + 10 * MS;
@@ -290,5 +292,77 @@ describe('closes', () => {
     const bench = createBench();
     bench.feed(opening(), close(T, 1, 1));
     expect(bench.intake.metrics.framesStale).toBe(1);
+  });
+});
+
+describe('a parser', () => {
+  /** Notes what a tracker is told. */
+  const spy = () => {
+    const told: unknown[] = [];
+    const protocol: Protocol = {
+      ...LINES,
+      start: (role, _, fromOpen) => {
+        told.push(['start', role, fromOpen]);
+        return {
+          bytesHeld: 0,
+          message: (isSent, position, size) => {
+            told.push([isSent, position, size]);
+            if (size === 6) throw new Error('boom');
+          },
+          close: (sentEnd, receivedEnd) => told.push(['close', sentEnd, receivedEnd]),
+          tick: () => undefined,
+        };
+      },
+    };
+    return { told, bench: createBench({ protocols: [protocol] }) };
+  };
+
+  test('counts from the open, and so sees what is missing before the first message', () => {
+    const { told, bench } = spy();
+    bench.feed(opening(), open(), received('Qone\n', 40, T), close(T + MS, 7, 45), drained(T + SECOND));
+    expect(told).toEqual([
+      ['start', 'server', true],
+      [false, 40, 5],
+      ['close', 7, 45],
+    ]);
+  });
+
+  test('counts from where we joined a connection that was open before', () => {
+    const { told, bench } = spy();
+    const old = id(7, START - SECOND);
+    bench.feed(
+      opening(),
+      open(old),
+      sent('...\n', 5000, T, old),
+      received('Qone\n', 9000, T, old),
+      sent('Aone\n', 5004, T, old),
+    );
+    bench.feed(close(T + MS, 5009, 9105, old), drained(T + SECOND));
+    expect(told).toEqual([
+      ['start', 'server', false],
+      [false, 0, 5],
+      [true, 0, 5],
+      ['close', 5, 105],
+    ]);
+  });
+
+  test('that begins anew counts from there', () => {
+    const { told, bench } = spy();
+    bench.feed(
+      opening(),
+      open(),
+      received('Qone\n', 0, T),
+      received('Qboom\n', 5, T),
+      received('Qtwo\n', 11, T + 1),
+      sent('Atwo\n', 30, T + 1),
+    );
+    expect(told).toEqual([
+      ['start', 'server', true],
+      [false, 0, 5],
+      [false, 5, 6],
+      ['start', 'server', false],
+      [false, 0, 5],
+      [true, 30, 5],
+    ]);
   });
 });
