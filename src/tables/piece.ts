@@ -88,7 +88,7 @@ export function* inTimeOrder(pieces: readonly Piece[]): Generator<Piece> {
       const overlap = lowerBound(piece.times, carried.times.at(-1) ?? 0n);
       const merged: Piece = overlap === 0 ? carried : merge(carried, slice(piece, 0, overlap));
       const out = bound === undefined ? merged.times.length : upperBound(merged.times, bound);
-      if (out > 0) yield* cut(slice(merged, 0, out));
+      if (out > 0) yield* cutPiece(slice(merged, 0, out));
       if (out < merged.times.length) {
         // Three pieces overlap: what stays of the first two is carried as one.
         const left = slice(merged, out, merged.times.length);
@@ -102,16 +102,19 @@ export function* inTimeOrder(pieces: readonly Piece[]): Generator<Piece> {
       rest = slice(piece, overlap, piece.times.length);
     }
     const out = bound === undefined ? rest.times.length : upperBound(rest.times, bound);
-    if (out > 0) yield* cut(slice(rest, 0, out));
+    if (out > 0) yield* cutPiece(slice(rest, 0, out));
     carried = out < rest.times.length ? slice(rest, out, rest.times.length) : undefined;
   }
 }
 
-function* cut(piece: Piece): Generator<Piece> {
+/** The same rows in pieces of at most 65,536. */
+export function cutPiece(piece: Piece): Piece[] {
   const { length } = piece.times;
+  const pieces: Piece[] = [];
   for (let start = 0; start < length; start += ROWS_PER_BATCH_MAX) {
-    yield slice(piece, start, Math.min(length, start + ROWS_PER_BATCH_MAX));
+    pieces.push(slice(piece, start, Math.min(length, start + ROWS_PER_BATCH_MAX)));
   }
+  return pieces;
 }
 
 export const batchOfPiece = (schema: Schema, { columns, times }: Piece): Batch => ({

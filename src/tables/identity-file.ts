@@ -1,0 +1,91 @@
+// identity.ndjson: names for the processes of a source folder, so that `df.ctx['pod']` has something to say.
+//   {"upid":"1:4242:123","cmdline":"…","container":"…","pod":"shop/cart-0","namespace":"shop","services":["shop/cart"],
+//    "node":"…","deployment":"shop/cart","podIP":"10.0.0.7"}
+import { UNKNOWN_PROCESS, type IdentityLookup, type ProcessIdentity } from '../model/identity.ts';
+import { formatUpid, parseUpid } from '../model/upid.ts';
+import { readJsonLines, type JsonObject } from './json-lines.ts';
+import { SourceError, type Place } from './source-error.ts';
+
+/** Keys of the file, and what they are called in an identity. */
+const TEXT_KEYS: Readonly<Record<string, keyof ProcessIdentity>> = {
+  cmdline: 'cmdline',
+  container: 'container',
+  containerId: 'containerId',
+  pod: 'pod',
+  podId: 'podId',
+  namespace: 'namespace',
+  node: 'node',
+  hostname: 'hostname',
+  deployment: 'deployment',
+  deploymentId: 'deploymentId',
+  replicaset: 'replicaset',
+  replicasetId: 'replicasetId',
+  podIP: 'podIp',
+};
+const LIST_KEYS: Readonly<Record<string, keyof ProcessIdentity>> = { services: 'services', serviceIds: 'serviceIds' };
+const KEYS = ['upid', ...Object.keys(TEXT_KEYS), ...Object.keys(LIST_KEYS)];
+
+export const NO_IDENTITY: IdentityLookup = {
+  process: () => undefined,
+  podByIp: () => undefined,
+  podByName: () => undefined,
+  podById: () => undefined,
+};
+
+/**
+ * Reads the file at `path`, called `file` in messages. The last line about a process wins; pods are found by the first line
+ * that has their name, id or address. Throws `SourceError` for anything that it does not understand.
+ */
+export async function readIdentityFile(path: string, file: string): Promise<IdentityLookup> {
+  const byUpid = new Map<string, ProcessIdentity>();
+  const byIp = new Map<string, ProcessIdentity>();
+  const byName = new Map<string, ProcessIdentity>();
+  const byId = new Map<string, ProcessIdentity>();
+  const index = (map: Map<string, ProcessIdentity>, key: string, identity: ProcessIdentity): void => {
+    if (key !== '' && !map.has(key)) map.set(key, identity);
+  };
+  for await (const { line, value } of readJsonLines(path, file)) {
+    const place: Place = { file, line };
+    const identity = identityOf(value, place);
+    if (value['upid'] !== undefined) byUpid.set(formatUpid(upidOf(value['upid'], place)), identity);
+    index(byIp, identity.podIp, identity);
+    index(byName, identity.pod, identity);
+    index(byId, identity.podId, identity);
+  }
+  return {
+    process: (upid) => byUpid.get(formatUpid(upid)),
+    podByIp: (address) => byIp.get(address),
+    podByName: (name) => byName.get(name),
+    podById: (id) => byId.get(id),
+  };
+}
+
+function upidOf(value: unknown, place: Place): ReturnType<typeof parseUpid> & object {
+  const upid = typeof value === 'string' ? parseUpid(value) : undefined;
+  if (upid === undefined)
+    throw new SourceError({ ...place, column: 'upid' }, 'must be "asid:pid:start_ticks", all decimal');
+  return upid;
+}
+
+function identityOf(value: JsonObject, place: Place): ProcessIdentity {
+  const entries = Object.entries(value).map(([key, entry]): [string, unknown] => {
+    const text = TEXT_KEYS[key];
+    const list = LIST_KEYS[key];
+    if (text !== undefined && typeof entry === 'string') return [text, entry];
+    if (list !== undefined && Array.isArray(entry) && entry.every((item) => typeof item === 'string'))
+      return [list, entry];
+    if (key === 'upid') return [key, undefined];
+    if (text === undefined && list === undefined) {
+      throw new SourceError(place, `unknown key ${JSON.stringify(key).slice(0, 80)}; there are ${KEYS.join(', ')}`);
+    }
+    throw new SourceError(
+      { ...place, column: key },
+      text === undefined ? 'must be a list of strings' : 'must be a string',
+    );
+  });
+  const { upid: _upid, ...given } = Object.fromEntries(entries);
+  const identity: ProcessIdentity = { ...UNKNOWN_PROCESS, ...given };
+  const slash = identity.pod.indexOf('/');
+  if (slash < 0 && identity.pod !== '') throw new SourceError({ ...place, column: 'pod' }, 'must be "namespace/name"');
+  return identity.namespace === '' && slash > 0 ? { ...identity, namespace: identity.pod.slice(0, slash) } : identity;
+}
