@@ -32,10 +32,10 @@ export const createDigest = (): TDigest => ({
   max: -Infinity,
 });
 
-/** NaN is ignored. */
+/** NaN is ignored, -0 is 0. */
 export function addValue(digest: TDigest, value: number): void {
   if (Number.isNaN(value)) return;
-  digest.values.push(value);
+  digest.values.push(value + 0);
   if (digest.weights.length > 0) digest.weights.push(1);
   if (digest.values.length > UNPROCESSED_MAX) processDigest(digest);
 }

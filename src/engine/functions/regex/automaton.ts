@@ -76,15 +76,11 @@ export function assemble(root: Regex): Program {
   }
 
   function addRepeat({ body, min, max, isGreedy }: Extract<Regex, { kind: 'repeat' }>): void {
-    for (let i = 0; i < min; i++) add(body);
     if (max === Infinity) {
-      const start = program.length;
-      const patch = fork(isGreedy);
-      add(body);
-      emit({ op: 'jump', to: start });
-      patch(program.length);
+      addLoop(body, min, isGreedy);
       return;
     }
+    for (let i = 0; i < min; i++) add(body);
     const patches: ((leave: number) => void)[] = [];
     for (let i = min; i < max; i++) {
       patches.push(fork(isGreedy));
@@ -93,11 +89,49 @@ export function assemble(root: Regex): Program {
     for (const patch of patches) patch(program.length);
   }
 
+  function addLoop(body: Regex, min: number, isGreedy: boolean): void {
+    if (min === 0 && !isNullable(body)) {
+      const start = program.length;
+      const patch = fork(isGreedy);
+      add(body);
+      emit({ op: 'jump', to: start });
+      patch(program.length);
+      return;
+    }
+    // RE2 makes of x* over an x that may be empty (x+)?, which decides whether an empty round comes first.
+    const patch = min === 0 ? fork(isGreedy) : undefined;
+    for (let i = 1; i < min; i++) add(body);
+    const start = program.length;
+    add(body);
+    const next = program.length + 1;
+    emit(isGreedy ? { op: 'split', first: start, second: next } : { op: 'split', first: next, second: start });
+    patch?.(next);
+  }
+
   emit({ op: 'save', slot: 0 });
   add(root);
   emit({ op: 'save', slot: 1 });
   emit({ op: 'match' });
   return program;
+}
+
+/** Whether the expression matches the empty text somewhere. */
+function isNullable(node: Regex): boolean {
+  switch (node.kind) {
+    case 'empty':
+    case 'assert':
+      return true;
+    case 'set':
+      return false;
+    case 'group':
+      return isNullable(node.body);
+    case 'sequence':
+      return node.items.every(isNullable);
+    case 'choice':
+      return node.items.some(isNullable);
+    case 'repeat':
+      return node.min === 0 || isNullable(node.body);
+  }
 }
 
 const WORD: Ranges = [
