@@ -1,14 +1,24 @@
 // A plan as text: one operator a line, inputs below and indented. Stable, so golden files can hold it. An operator with
 // several consumers is printed once as `#n`, later only by that name.
 import type { AggregateExpression, Expression, LiteralValue } from './expression.ts';
-import type { ExportAttribute, ExportValue, MetricSpec, Operator, OtelExport, Plan, SpanSpec, StartTime } from './plan.ts';
+import type {
+  ExportAttribute,
+  ExportValue,
+  MetricSpec,
+  Operator,
+  OtelExport,
+  Plan,
+  SpanSpec,
+  StartTime,
+} from './plan.ts';
 import { formatTime } from '../model/time.ts';
 
 /** The text of a plan, ending in a newline. */
 export function printPlan(plan: Plan): string {
   const printer = newPrinter(plan.sinks.map((sink) => sink.input));
   for (const sink of plan.sinks) {
-    if (sink.kind === 'table') printer.line(0, `table ${quote(sink.name)} rows<=${sink.rowsMax}: ${printSchema(sink.input)}`);
+    if (sink.kind === 'table')
+      printer.line(0, `table ${quote(sink.name)} rows<=${sink.rowsMax}: ${printSchema(sink.input)}`);
     else {
       printer.line(0, `otel ${quote(sink.name)}`);
       for (const line of printExport(sink.export)) printer.line(1, line);
@@ -38,7 +48,9 @@ export function printExpression(expression: Expression): string {
 }
 
 const printSchema = ({ schema }: Operator): string =>
-  schema.map(({ name, type, semanticType }) => `${name} ${type}${semanticType === 'ST_NONE' ? '' : `(${semanticType})`}`).join(', ');
+  schema
+    .map(({ name, type, semanticType }) => `${name} ${type}${semanticType === 'ST_NONE' ? '' : `(${semanticType})`}`)
+    .join(', ');
 
 const quote = (text: string): string => JSON.stringify(text);
 
@@ -46,7 +58,9 @@ function printLiteral(value: LiteralValue, type?: string): string {
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'object') return `uint128(${value.high}, ${value.low})`;
   if (type === 'TIME64NS') return `time(${String(value)})`;
-  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 1e15 ? value.toFixed(1) : String(value);
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 1e15
+    ? value.toFixed(1)
+    : String(value);
 }
 
 const printAggregate = ({ name, function: fn, args, literals }: AggregateExpression): string => {
@@ -71,7 +85,9 @@ function describeOperator(operator: Operator): string {
     }
     case 'join': {
       const keys = operator.leftKeys.map((key, i) => `${key}=${operator.rightKeys[i] ?? ''}`).join(', ');
-      const columns = operator.columns.map(({ name, side, column }) => (name === column ? `${side}.${column}` : `${name}=${side}.${column}`));
+      const columns = operator.columns.map(({ name, side, column }) =>
+        name === column ? `${side}.${column}` : `${name}=${side}.${column}`,
+      );
       return `join ${operator.how} on ${keys} -> ${columns.join(', ')}`;
     }
     case 'union':
@@ -83,7 +99,8 @@ function describeOperator(operator: Operator): string {
   }
 }
 
-function inputsOf(operator: Operator): readonly Operator[] {
+/** The operators that feed `operator`. */
+export function inputsOf(operator: Operator): readonly Operator[] {
   switch (operator.kind) {
     case 'source':
     case 'remote':
@@ -136,7 +153,11 @@ function newPrinter(roots: readonly Operator[]): Printer {
 }
 
 const printValue = (value: ExportValue): string =>
-  value.kind === 'column' ? value.column : typeof value.value === 'bigint' ? String(value.value) : JSON.stringify(value.value);
+  value.kind === 'column'
+    ? value.column
+    : typeof value.value === 'bigint'
+      ? String(value.value)
+      : JSON.stringify(value.value);
 
 const printAttributes = (attributes: readonly ExportAttribute[]): string =>
   `{${attributes.map(({ key, value }) => `${key}: ${printValue(value)}`).join(', ')}}`;
@@ -153,7 +174,11 @@ function printMetric(metric: MetricSpec): string {
     case 'summary':
       return `summary count=${metric.count} sum=${metric.sum} ${metric.quantiles.map(({ quantile, column }) => `${quantile}:${column}`).join(' ')} ${common}`;
     case 'histogram': {
-      const optional = [metric.sum === undefined ? '' : ` sum=${metric.sum}`, metric.min === undefined ? '' : ` min=${metric.min}`, metric.max === undefined ? '' : ` max=${metric.max}`];
+      const optional = [
+        metric.sum === undefined ? '' : ` sum=${metric.sum}`,
+        metric.min === undefined ? '' : ` min=${metric.min}`,
+        metric.max === undefined ? '' : ` max=${metric.max}`,
+      ];
       return `histogram count=${metric.count}${optional.join('')} buckets=${metric.bucketCounts} bounds=[${metric.explicitBounds.join(', ')}] ${metric.temporality} start=${printStart(metric.startTime)} ${common}`;
     }
   }
@@ -175,7 +200,9 @@ function printExport({ resource, fanOut, metrics, spans, endpoint }: OtelExport)
   const lines = [`resource ${printAttributes(resource)}${fan}`, ...metrics.map(printMetric), ...spans.map(printSpan)];
   // Header values may be secrets: only their names are shown.
   if (endpoint !== undefined) {
-    lines.push(`endpoint ${endpoint.url} insecure=${endpoint.insecure} timeout=${endpoint.timeoutMs}ms headers=[${endpoint.headers.map(({ name }) => name).join(', ')}]`);
+    lines.push(
+      `endpoint ${endpoint.url} insecure=${endpoint.insecure} timeout=${endpoint.timeoutMs}ms headers=[${endpoint.headers.map(({ name }) => name).join(', ')}]`,
+    );
   }
   return lines;
 }

@@ -6,8 +6,8 @@ import type { FunctionSignature } from '../plan/signature.ts';
 import { builtin } from './call.ts';
 import { findOverload, inferSemanticType, listOverloads } from './overloads.ts';
 import { resolveColumn } from './resolve.ts';
-import { type Session, frameOf } from './session.ts';
-import { type Bound, type Builtin, type Frame, type Value, describe } from './values.ts';
+import { frameOf } from './session.ts';
+import { type Bound, type Builtin, describe, type Frame, type Session, type Value } from './values.ts';
 import { isInvalid, wantNames, wantString } from './wants.ts';
 
 /** `df.groupby('a')`: columns are looked up at once; only `.agg` may follow. */

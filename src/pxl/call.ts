@@ -1,7 +1,6 @@
 // Binding of arguments to parameters, the same for functions of the language and of scripts.
-import type { Session } from './session.ts';
+import type { Bound, BoundArguments, Builtin, Session, Value } from './values.ts';
 import { didYouMean } from './suggest.ts';
-import type { Bound, BoundArguments, Builtin, Value } from './values.ts';
 
 export interface GivenArgument extends Bound {
   readonly name?: string;

@@ -8,7 +8,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { FunctionSignature } from '../plan/signature.ts';
 import { SIGNATURES } from '../plan/signatures/index-of-functions.ts';
 import { type Diagnostics, collectDiagnostics } from './diagnostics.ts';
-import { type Evaluation, newScope, runStatements } from './evaluate.ts';
+import { type Evaluation, newScope } from './evaluate.ts';
 import { readFlags } from './flags.ts';
 import { type FunctionCall, callOutputs } from './function-calls.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
@@ -16,8 +16,10 @@ import { outputsOf } from './outputs.ts';
 import { parse } from './parse.ts';
 import { rewrite } from './rewrite/rewrite.ts';
 import { scriptArguments } from './script-arguments.ts';
-import { CompilationStopped, type Session, newSession } from './session.ts';
+import { CompilationStopped, newSession } from './session.ts';
+import type { Session } from './values.ts';
 import { sourceText } from './source.ts';
+import { runStatements } from './statements.ts';
 
 export interface CompileOptions {
   /** The one "now" of this compilation; in a run with a window, its end is "now" instead. */
@@ -35,6 +37,8 @@ export interface CompileOptions {
   /** The tables that exist; all of the catalogue unless given. */
   readonly catalogue?: readonly TableDefinition[];
   readonly signatures?: ReadonlyMap<string, FunctionSignature>;
+  /** Rows of a displayed table where the script sets no flag for it; 10 000 unless given. Exports are not bounded. */
+  readonly rowsMax?: number;
   readonly limits?: Partial<Limits>;
 }
 
@@ -45,6 +49,8 @@ export interface Compilation {
   /** Errors and warnings in the order of the text. */
   readonly diagnostics: readonly Diagnostic[];
 }
+
+const ROWS_MAX_DEFAULT = 10_000;
 
 /** Compiles a script. Never throws for any text; every problem is a diagnostic. */
 export function compile(source: string, options: CompileOptions): Compilation {
@@ -75,12 +81,13 @@ function compilePlan(source: string, options: CompileOptions, diagnostics: Diagn
     hasDefaultEndpoint: options.hasDefaultEndpoint,
     forbidScriptEndpoint: options.forbidScriptEndpoint ?? false,
     showDisplays: calls.length === 0,
-    rowsMax: readFlags(script.lineComments, diagnostics).rowsMax,
+    rowsMax: readFlags(script.lineComments, diagnostics).rowsMax ?? options.rowsMax ?? ROWS_MAX_DEFAULT,
   });
   const evaluation: Evaluation = {
     session,
     args: scriptArguments(diagnostics, options.args ?? {}),
     module: newScope(),
+    runBody: (running, scope, fn) => runStatements(running, scope, fn.statement.body),
   };
   try {
     runStatements(evaluation, evaluation.module, script.statements);

@@ -1,23 +1,22 @@
-// Runs a script's top level and its functions over compile-time values (pxl.md 1.9). Frames grow, sinks are collected;
-// after an error evaluation goes on with an invalid value, so that everything wrong is found at once.
-import type { BinaryOperator, FunctionStatement, Node, Statement, UnaryOperator } from './ast.ts';
-import { bind, type GivenArgument } from './call.ts';
-import { PX, callRegistered } from './builtins/px.ts';
-import { FRAME_TYPE, GLOBAL_TYPES, cast } from './builtins/types.ts';
-import { aggMethod } from './aggregate.ts';
-import { fold } from './fold.ts';
-import { assignColumn } from './frames.ts';
-import { METHOD_NAMES, frameMember, subscriptFrame } from './methods.ts';
+// Expressions and calls over compile-time values (pxl.md 1.9). After an error the value is invalid and evaluation goes
+// on, so that everything wrong is found at once.
+import type { BinaryOperator, Node, UnaryOperator } from './ast.ts';
+import { attribute, operator, subscript } from './access.ts';
+import { callRegistered } from './builtins/px.ts';
+import { GLOBAL_TYPES, cast } from './builtins/types.ts';
+import { type GivenArgument, bind } from './call.ts';
+import { METHOD_NAMES } from './methods.ts';
 import type { ScriptArguments } from './script-arguments.ts';
-import { CompilationStopped, type Session, bounded, step } from './session.ts';
+import { CompilationStopped, step } from './session.ts';
 import { didYouMean } from './suggest.ts';
 import {
   type Bound,
-  type Draft,
   INVALID,
   NONE,
   type Scope,
   type ScriptFunction,
+  type Session,
+  type TypeObject,
   type Value,
   describe,
   expression,
@@ -30,221 +29,20 @@ export interface Evaluation {
   readonly session: Session;
   readonly args: ScriptArguments;
   readonly module: Scope;
+  /** Runs the body of a function in its scope; the value of its `return`, or None. */
+  readonly runBody: (evaluation: Evaluation, scope: Scope, fn: ScriptFunction) => Value;
 }
 
 const CALL_DEPTH_MAX = 32;
 
 export const newScope = (parent?: Scope): Scope => ({ values: new Map(), parent });
 
-/** Runs statements; the value of the first `return`, or None. */
-export function runStatements(evaluation: Evaluation, scope: Scope, statements: readonly Statement[]): Value {
-  for (const statement of statements) {
-    step(evaluation.session, statement.at);
-    if (statement.kind === 'return') {
-      if (scope === evaluation.module) {
-        evaluation.session.diagnostics.report('INVALID_RETURN', statement.at, 'return stands outside a function');
-        continue;
-      }
-      return statement.value === undefined ? NONE : evaluate(evaluation, scope, statement.value);
-    }
-    runStatement(evaluation, scope, statement);
-  }
-  return NONE;
-}
-
-function runStatement(evaluation: Evaluation, scope: Scope, statement: Exclude<Statement, { kind: 'return' }>): void {
-  const { session } = evaluation;
-  switch (statement.kind) {
-    case 'expression': {
-      const value = evaluate(evaluation, scope, statement.value);
-      if (value.kind === 'grouped')
-        session.diagnostics.report('GROUPBY_WITHOUT_AGG', statement.value.at, 'groupby(…) must be followed by .agg(…)');
-      return;
-    }
-    case 'assign':
-      assign(evaluation, scope, statement);
-      return;
-    case 'import': {
-      const module = moduleNamed(session, statement.module, statement.at);
-      scope.values.set(statement.as, module);
-      return;
-    }
-    case 'from': {
-      const module = moduleNamed(session, statement.module, statement.at);
-      for (const { name, as, at } of statement.names) {
-        scope.values.set(as, module.kind === 'module' ? member(session, module, name, at) : INVALID);
-      }
-      return;
-    }
-    case 'function':
-      define(evaluation, scope, statement);
-  }
-}
-
-const UNAVAILABLE_MODULES = new Set(['pxviews', 'pxtrace', 'pxconfig']);
-
-function moduleNamed(session: Session, name: string, at: number): Value {
-  if (name === 'px') return PX;
-  if (UNAVAILABLE_MODULES.has(name))
-    session.diagnostics.report('NOT_AVAILABLE', at, `the module ${name} is not in this build`);
-  else
-    session.diagnostics.report(
-      'UNKNOWN_MODULE',
-      at,
-      `there is no module '${name}'`,
-      didYouMean(name, ['px', 'pxviews', 'pxtrace']) ?? 'import px',
-    );
-  return INVALID;
-}
-
-function member(session: Session, module: Extract<Value, { kind: 'module' }>, name: string, at: number): Value {
-  const value = module.member(session, name, at);
-  if (value !== undefined) return value;
-  if (module.name === 'px' && name === 'DataFrame') return FRAME_TYPE;
-  session.diagnostics.report(
-    'UNKNOWN_MEMBER',
-    at,
-    `${module.name} has no member '${name}'`,
-    didYouMean(name, module.names(session)),
-  );
-  return INVALID;
-}
-
-function define(evaluation: Evaluation, scope: Scope, statement: FunctionStatement): void {
-  const defaults = new Map<string, Value>();
-  const annotations = new Map<string, Value>();
-  for (const parameter of statement.parameters) {
-    if (parameter.annotation !== undefined)
-      annotations.set(parameter.name, evaluate(evaluation, scope, parameter.annotation));
-    if (parameter.default !== undefined) defaults.set(parameter.name, evaluate(evaluation, scope, parameter.default));
-  }
-  if (statement.decorator !== undefined) evaluateDecorator(evaluation, scope, statement.decorator);
-  scope.values.set(statement.name, { kind: 'function', statement, scope, defaults, annotations });
-}
-
-/** `@px.vis.vega(…)` changes nothing; other decorators are not functions of this language. */
-function evaluateDecorator(evaluation: Evaluation, scope: Scope, decorator: Node): void {
-  const value = evaluate(evaluation, scope, decorator.kind === 'call' ? decorator.callee : decorator);
-  if (isInvalid(value) || (value.kind === 'builtin' && value.name === 'px.vis.vega')) return;
-  evaluation.session.diagnostics.report(
-    'NOT_CALLABLE',
-    decorator.at,
-    `${describe(value)} is no decorator`,
-    'only @px.vis.vega(…) is',
-  );
-}
-
-function assign(evaluation: Evaluation, scope: Scope, statement: Extract<Statement, { kind: 'assign' }>): void {
-  const { session } = evaluation;
-  const { target, annotation } = statement;
-  if (annotation !== undefined) {
-    const declared = declareArgument(evaluation, scope, statement, annotation);
-    if (target.kind === 'name') scope.values.set(target.name, declared);
-    return;
-  }
-  const value = evaluate(evaluation, scope, statement.value);
-  if (target.kind === 'name') {
-    scope.values.set(target.name, value);
-    return;
-  }
-  if (target.kind !== 'attribute' && target.kind !== 'subscript') return;
-  const object = evaluate(evaluation, scope, target.object);
-  if (isInvalid(object)) return;
-  if (object.kind === 'module' && object.name === 'px' && target.kind === 'attribute') {
-    session.overlay.set(target.name, value);
-    return;
-  }
-  if (object.kind === 'grouped') {
-    session.diagnostics.report('GROUPBY_WITHOUT_AGG', target.at, 'groupby(…) must be followed by .agg(…)');
-    return;
-  }
-  if (object.kind !== 'frame' || target.object.kind !== 'name') {
-    session.diagnostics.report(
-      'INVALID_ASSIGNMENT',
-      target.at,
-      `${describe(object)} cannot be assigned to`,
-      'assign to a column of a frame that has a name: df.x = …',
-    );
-    return;
-  }
-  const name = targetColumn(evaluation, scope, target);
-  if (name === undefined) return;
-  const draft = columnValue(session, value, statement.value.at, name);
-  scope.values.set(target.object.name, {
-    kind: 'frame',
-    frame: assignColumn(session, object.frame, name, draft, target.at),
-  });
-}
-
-function targetColumn(
-  evaluation: Evaluation,
-  scope: Scope,
-  target: Extract<Node, { kind: 'attribute' | 'subscript' }>,
-): string | undefined {
-  const { diagnostics } = evaluation.session;
-  if (target.kind === 'attribute') {
-    if (!METHOD_NAMES.includes(target.name)) return target.name;
-    diagnostics.report(
-      'INVALID_ASSIGNMENT',
-      target.at,
-      `'${target.name}' is a member of every frame`,
-      `write df['${target.name}'] = …`,
-    );
-    return undefined;
-  }
-  const index = evaluate(evaluation, scope, target.index);
-  if (index.kind === 'expression' && index.draft.kind === 'literal' && typeof index.draft.value === 'string')
-    return index.draft.value;
-  if (!isInvalid(index))
-    diagnostics.report('INVALID_ASSIGNMENT', target.index.at, `a column name must be a string, not ${describe(index)}`);
-  return undefined;
-}
-
-function columnValue(session: Session, value: Value, at: number, name: string): Draft {
-  if (value.kind === 'expression') return value.draft;
-  if (!isInvalid(value)) {
-    const hint = value.kind === 'registered' ? `call it: px.${value.name}(…)` : undefined;
-    session.diagnostics.report('INVALID_ASSIGNMENT', at, `the column '${name}' cannot be ${describe(value)}`, hint);
-  }
-  return { kind: 'invalid', at, size: 1 };
-}
-
-/** `name: type = default` at the top level: the value given from outside, else the default. */
-function declareArgument(
-  evaluation: Evaluation,
-  scope: Scope,
-  statement: Extract<Statement, { kind: 'assign' }>,
-  annotation: Node,
-): Value {
-  const { session, args } = evaluation;
-  const { target } = statement;
-  if (target.kind !== 'name' || scope !== evaluation.module) {
-    session.diagnostics.report(
-      'UNSUPPORTED_STATEMENT',
-      statement.at,
-      'only a plain name at the top level can be annotated',
-      'leave out the type',
-    );
-    return INVALID;
-  }
-  const type = evaluate(evaluation, scope, annotation);
-  const given = args.take(target.name, type);
-  const value = evaluate(evaluation, scope, statement.value);
-  if (given !== undefined) return given;
-  return matches(session, { value, at: statement.value.at }, type, target.name) ? value : INVALID;
-}
-
 /** Checks a value against an annotation by data type alone; expressions without a known type pass (pxl.md 1.12). */
-function matches(session: Session, arg: Bound, annotation: Value | undefined, name: string): boolean {
+export function matches(session: Session, arg: Bound, annotation: Value | undefined, name: string): boolean {
   const { value } = arg;
   if (annotation === undefined || isInvalid(annotation) || isInvalid(value)) return true;
   if (annotation.kind === 'type') {
-    if (
-      annotation.wants === 'collection'
-        ? value.kind === 'list' || value.kind === 'tuple'
-        : annotation.wants === 'frame' && value.kind === 'frame'
-    )
-      return true;
+    if (annotation.wants === 'collection' && (value.kind === 'list' || value.kind === 'tuple')) return true;
     if (value.kind === 'expression' && annotation.dataType !== undefined) {
       if (value.draft.kind !== 'literal' || value.draft.type === annotation.dataType) return true;
     }
@@ -351,100 +149,6 @@ function lookup(evaluation: Evaluation, scope: Scope, name: string, at: number):
   return INVALID;
 }
 
-function attribute(session: Session, object: Value, name: string, at: number): Value {
-  switch (object.kind) {
-    case 'invalid':
-      return INVALID;
-    case 'frame':
-      return frameMember(session, object.frame, name, at);
-    case 'grouped':
-      if (name === 'agg') return aggMethod(object);
-      if (name === 'rolling')
-        session.diagnostics.report(
-          'NOT_AVAILABLE',
-          at,
-          'rolling windows are not in this build; group by px.bin(df.time_, size)',
-        );
-      else
-        session.diagnostics.report(
-          'GROUPBY_WITHOUT_AGG',
-          at,
-          `groupby(…) is followed by '${name}'`,
-          'groupby(…) must be followed by .agg(…)',
-        );
-      return INVALID;
-    case 'module':
-      return member(session, object, name, at);
-    default:
-      if (!isInvalid(object))
-        session.diagnostics.report('UNKNOWN_MEMBER', at, `${describe(object)} has no member '${name}'`);
-      return INVALID;
-  }
-}
-
-function subscript(session: Session, object: Value, index: Bound, at: number): Value {
-  if (isInvalid(object)) return INVALID;
-  if (object.kind === 'frame') return subscriptFrame(session, object.frame, index, at);
-  const draft = index.value.kind === 'expression' ? index.value.draft : undefined;
-  const constant = draft?.kind === 'literal' ? draft.value : undefined;
-  if (object.kind === 'context') {
-    if (typeof constant === 'string') return expression({ kind: 'context', key: constant, at: index.at, size: 1 });
-    if (!isInvalid(index.value))
-      session.diagnostics.report(
-        'LITERAL_REQUIRED',
-        index.at,
-        "the key of df.ctx['…'] must be a string known while compiling",
-      );
-    return INVALID;
-  }
-  if (object.kind === 'list' || object.kind === 'tuple') {
-    if (typeof constant === 'bigint' && constant >= 0n && constant < BigInt(object.items.length))
-      return object.items[Number(constant)]?.value ?? INVALID;
-    if (!isInvalid(index.value))
-      session.diagnostics.report(
-        'NOT_SUBSCRIPTABLE',
-        index.at,
-        `the index of a ${object.kind} of ${object.items.length} must be 0 to ${object.items.length - 1}`,
-      );
-    return INVALID;
-  }
-  if (object.kind === 'grouped')
-    session.diagnostics.report('GROUPBY_WITHOUT_AGG', at, 'groupby(…) must be followed by .agg(…)');
-  else session.diagnostics.report('NOT_SUBSCRIPTABLE', at, `${describe(object)} cannot be subscripted`);
-  return INVALID;
-}
-
-/** An operator over column expressions; over literals it is computed at once (pxl.md 1.10). */
-function operator(session: Session, name: string | undefined, operands: readonly Bound[], at: number): Value {
-  const drafts: Draft[] = [];
-  for (const { value, at: operandAt } of operands) {
-    if (value.kind !== 'expression') {
-      if (!isInvalid(value))
-        session.diagnostics.report('ARGUMENT_KIND', operandAt, `an operand cannot be ${describe(value)}`);
-      return INVALID;
-    }
-    if (value.draft.kind === 'invalid') return INVALID;
-    drafts.push(value.draft);
-  }
-  const [first] = drafts;
-  if (name === undefined) return first === undefined ? INVALID : expression(first);
-  const constants = drafts.flatMap((draft) => (draft.kind === 'literal' ? [draft] : []));
-  const folded = constants.length === drafts.length ? fold(name, constants) : undefined;
-  if (folded !== undefined) {
-    if (typeof folded.value === 'string' && folded.value.length > session.limits.literalLengthMax) {
-      session.diagnostics.report(
-        'EXPRESSION_TOO_LARGE',
-        at,
-        `this string is longer than ${session.limits.literalLengthMax}`,
-      );
-      throw new CompilationStopped();
-    }
-    return expression(literal(folded.value, folded.type, at));
-  }
-  const size = drafts.reduce((sum, draft) => sum + draft.size, 1);
-  return expression(bounded(session, { kind: 'call', function: name, args: drafts, at, size }));
-}
-
 function evaluateCall(evaluation: Evaluation, scope: Scope, node: Extract<Node, { kind: 'call' }>): Value {
   const { session } = evaluation;
   const callee = evaluate(evaluation, scope, node.callee);
@@ -453,32 +157,25 @@ function evaluateCall(evaluation: Evaluation, scope: Scope, node: Extract<Node, 
     const at = arg.value.at;
     return arg.name === undefined ? { value, at } : { name: arg.name, value, at };
   });
-  switch (callee.kind) {
-    case 'invalid':
-      return INVALID;
-    case 'registered':
-      return callRegistered(session, callee.name, args, node.at);
-    case 'function':
-      return callFunction(evaluation, callee, args, node.at);
-    case 'builtin': {
-      const bound = bind(session, callee, args, node.at);
-      return bound === undefined ? INVALID : callee.run(session, bound, node.at);
-    }
-    case 'type': {
-      const [arg] = args;
-      if (callee.dataType !== undefined && arg !== undefined && args.length === 1 && arg.name === undefined)
-        return cast(session, callee, arg, node.at);
-      session.diagnostics.report(
-        'NOT_CALLABLE',
-        node.at,
-        callee.dataType === undefined ? `${callee.name} cannot be called` : `${callee.name} takes one argument`,
-      );
-      return INVALID;
-    }
-    default:
-      reportNotCallable(session, callee, node);
-      return INVALID;
+  if (callee.kind === 'registered') return callRegistered(session, callee.name, args, node.at);
+  if (callee.kind === 'function') return callFunction(evaluation, callee, args, node.at);
+  if (callee.kind === 'builtin') {
+    const bound = bind(session, callee, args, node.at);
+    return bound === undefined ? INVALID : callee.run(session, bound, node.at);
   }
+  if (callee.kind === 'type') return callType(session, callee, args, node.at);
+  reportNotCallable(session, callee, node);
+  return INVALID;
+}
+
+function callType(session: Session, type: TypeObject, args: readonly GivenArgument[], at: number): Value {
+  const [arg] = args;
+  if (type.dataType !== undefined && arg !== undefined && args.length === 1 && arg.name === undefined) {
+    return cast(session, type, arg, at);
+  }
+  const message = type.dataType === undefined ? `${type.name} cannot be called` : `${type.name} takes one argument`;
+  session.diagnostics.report('NOT_CALLABLE', at, message);
+  return INVALID;
 }
 
 function reportNotCallable(session: Session, callee: Value, node: Extract<Node, { kind: 'call' }>): void {
@@ -525,7 +222,7 @@ export function callFunction(
   }
   session.callDepth++;
   try {
-    return runStatements(evaluation, scope, statement.body);
+    return evaluation.runBody(evaluation, scope, fn);
   } finally {
     session.callDepth--;
   }

@@ -3,18 +3,17 @@ import type { Diagnostics } from './diagnostics.ts';
 import { didYouMean } from './suggest.ts';
 
 export interface Flags {
-  /** Rows of a displayed table. Exports have no such bound. */
-  readonly rowsMax: number;
+  /** Rows of a displayed table; undefined where the script does not say. Exports have no such bound. */
+  readonly rowsMax: number | undefined;
 }
 
-const ROWS_MAX_DEFAULT = 10_000;
 const KEYS = ['max_output_rows_per_table', 'explain', 'analyze'];
 
 export function readFlags(
   comments: readonly { readonly at: number; readonly text: string }[],
   diagnostics: Diagnostics,
 ): Flags {
-  let rowsMax = ROWS_MAX_DEFAULT;
+  let rowsMax: number | undefined;
   for (const { at, text } of comments) {
     if (!text.startsWith('#px:set')) continue;
     const match = /^#px:set ([A-Za-z_]+)=(\S+)\s*$/.exec(text);

@@ -57,6 +57,13 @@ function isEqual(a: Constant, b: Constant): boolean | undefined {
   return a.value === b.value;
 }
 
+/** Negative, 0, positive; NaN where nothing can be said. Strings by their bytes. */
+function compare(a: LiteralValue, b: LiteralValue): number {
+  if (typeof a === 'string' && typeof b === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (typeof a === 'bigint' && typeof b === 'bigint') return a < b ? -1 : a > b ? 1 : 0;
+  return Number(a) - Number(b);
+}
+
 function comparison(name: string, a: Constant, b: Constant): Constant | undefined {
   if (name === 'equal' || name === 'notEqual') {
     const equal = isEqual(a, b);
@@ -64,18 +71,7 @@ function comparison(name: string, a: Constant, b: Constant): Constant | undefine
   }
   if (a.type !== b.type && !(isNumeric(a.type) && isNumeric(b.type))) return undefined;
   if (a.type === 'BOOLEAN' || a.type === 'UINT128') return undefined;
-  const [x, y] =
-    typeof a.value === 'string' ? [Buffer.from(a.value), Buffer.from(String(b.value))] : [a.value, b.value];
-  const order =
-    x instanceof Buffer && y instanceof Buffer
-      ? Buffer.compare(x, y)
-      : x < y
-        ? -1
-        : x > y
-          ? 1
-          : x === y || Number(x) === Number(y)
-            ? 0
-            : Number.NaN;
+  const order = compare(a.value, b.value);
   if (name === 'lessThan') return bool(order < 0);
   if (name === 'lessThanEqual') return bool(order <= 0);
   if (name === 'greaterThan') return bool(order > 0);

@@ -3,8 +3,8 @@ import type { Field, Schema } from '../model/types.ts';
 import type { Expression } from '../plan/expression.ts';
 import type { MapOperator } from '../plan/plan.ts';
 import { resolve, resolveColumn } from './resolve.ts';
-import { type Session, frameOf } from './session.ts';
-import type { Draft, Frame } from './values.ts';
+import { frameOf } from './session.ts';
+import type { Draft, Frame, Session } from './values.ts';
 
 interface Named {
   readonly name: string;

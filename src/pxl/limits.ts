@@ -22,7 +22,7 @@ export const DEFAULT_LIMITS: Limits = {
   sourceLengthMax: 262_144,
   nestingMax: 200,
   stepsMax: 200_000,
-  expressionNodesMax: 5000,
+  expressionNodesMax: 1500,
   planNodesMax: 200_000,
   operatorsMax: 2000,
   columnsMax: 1000,

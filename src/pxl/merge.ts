@@ -4,9 +4,9 @@ import type { JoinOperator } from '../plan/plan.ts';
 import { builtin } from './call.ts';
 import { brokenFrame } from './frames.ts';
 import { resolveColumn } from './resolve.ts';
-import { type Session, frameOf } from './session.ts';
+import { frameOf } from './session.ts';
+import type { Bound, Builtin, Frame, Session } from './values.ts';
 import { didYouMean } from './suggest.ts';
-import type { Bound, Builtin, Frame } from './values.ts';
 import { wantFrame, wantNames, wantString } from './wants.ts';
 
 const HOW: ReadonlyMap<string, JoinOperator['how']> = new Map(

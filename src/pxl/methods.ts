@@ -3,8 +3,7 @@ import { aggMethod, groupbyMethod } from './aggregate.ts';
 import { builtin } from './call.ts';
 import { append, brokenFrame, drop, filter, limit, project } from './frames.ts';
 import { mergeMethod } from './merge.ts';
-import type { Session } from './session.ts';
-import { type Bound, type Frame, INVALID, type Value, expression } from './values.ts';
+import { type Bound, expression, type Frame, INVALID, type Session, type Value } from './values.ts';
 import { isInvalid, wantFrame, wantInt, wantNames } from './wants.ts';
 
 const frameValue = (frame: Frame): Value => ({ kind: 'frame', frame });

@@ -4,8 +4,8 @@ import type { Expression } from '../plan/expression.ts';
 import { closest, didYouMean } from './suggest.ts';
 import { CONTEXT_NAMES, contextKey } from './context-keys.ts';
 import { findOverload, inferSemanticType, listOverloads } from './overloads.ts';
-import { type Session, countNodes } from './session.ts';
-import type { Draft, Frame } from './values.ts';
+import { countNodes } from './session.ts';
+import type { Draft, Frame, Session } from './values.ts';
 
 /** Resolves `draft` against the columns of `frame`. Undefined where it is wrong; that is then reported. */
 export function resolve(session: Session, draft: Draft, frame: Frame): Expression | undefined {

@@ -127,24 +127,17 @@ export function scan(source: string, nestingMax: number): Scan {
     ended(at + 1, true);
   };
 
-  let i = 0;
-  while (i < text.length && problems.length === 0) {
-    TOKEN.lastIndex = i;
-    const match = TOKEN.exec(text);
-    const end = match === null ? i + 1 : TOKEN.lastIndex;
-    const groups = match?.groups ?? {};
-    const token = match?.[0] ?? text[i] ?? '';
-    if (match === null) {
-      const shown = String.fromCodePoint(text.codePointAt(i) ?? 0);
-      problems.push({ code: 'SYNTAX_ERROR', at: i, message: `unexpected character '${shown}'` });
-    } else if (groups['comment'] !== undefined) {
-      if (i === 0 || text[i - 1] === '\n') lineComments.push({ at: i, text: token });
-    } else if (groups['space'] !== undefined) {
+  const handlers: Readonly<Record<string, (token: string, at: number, end: number) => number>> = {
+    comment(token, at, end) {
+      if (at === 0 || text[at - 1] === '\n') lineComments.push({ at, text: token });
+      return end;
+    },
+    space(token, _, end) {
       if (open.length === 0 && token.includes('\n') && !token.startsWith('\\')) ended(end, false);
-    } else if (groups['string'] !== undefined) {
-      i = scanString(i, token, end);
-      continue;
-    } else if (groups['name'] !== undefined) {
+      return end;
+    },
+    string: scanString,
+    name(token, _, end) {
       if (missingCommaBefore(end)) {
         edits.push({ at: operandEnd, remove: 0, insert: ',' });
         const top = open.at(-1);
@@ -152,21 +145,41 @@ export function scan(source: string, nestingMax: number): Scan {
       }
       const isOperand = !KEYWORDS.has(token);
       ended(end, isOperand, isOperand && !OPERAND_KEYWORDS.has(token));
-    } else if (groups['number'] !== undefined) {
+      return end;
+    },
+    number(token, at, end) {
       const dot = /^\d[\d_]*\.(?![\d_])/.exec(token);
-      if (dot !== null) edits.push({ at: i + dot[0].length, remove: 0, insert: '0' });
+      if (dot !== null) edits.push({ at: at + dot[0].length, remove: 0, insert: '0' });
       ended(end, true);
-    } else if (groups['bracket'] !== undefined) {
-      bracket(token, i);
+      return end;
+    },
+    bracket(token, at, end) {
+      bracket(token, at);
       if (open.length > nestingMax) {
-        problems.push({ code: 'NESTING_TOO_DEEP', at: i, message: `more than ${nestingMax} brackets are open here` });
+        problems.push({ code: 'NESTING_TOO_DEEP', at, message: `more than ${nestingMax} brackets are open here` });
       }
-    } else {
+      return end;
+    },
+    operator(_token, _at, end) {
       ended(end, false);
+      return end;
+    },
+  };
+
+  let i = 0;
+  while (i < text.length && problems.length === 0) {
+    TOKEN.lastIndex = i;
+    const match = TOKEN.exec(text);
+    const [kind, token] = Object.entries(match?.groups ?? {}).find(([, value]) => value !== undefined) ?? [];
+    const handler = kind === undefined ? undefined : handlers[kind];
+    if (handler === undefined || token === undefined) {
+      const shown = String.fromCodePoint(text.codePointAt(i) ?? 0);
+      problems.push({ code: 'SYNTAX_ERROR', at: i, message: `unexpected character '${shown}'` });
+      break;
     }
-    i = end;
+    i = handler(token, i, TOKEN.lastIndex);
   }
-  function scanString(start: number, token: string, contentStart: number): number {
+  function scanString(token: string, start: number, contentStart: number): number {
     const quote = token.replace(/^[A-Za-z]*/, '');
     const prefix = token.slice(0, token.length - quote.length);
     if (!/^(?:[rub]|ur|br|rb|f|rf|fr)?$/i.test(prefix)) {

@@ -1,40 +1,10 @@
 // The state of one compilation: what was given, what was found so far, and how much of the bounds is used.
-import type { TableDefinition } from '../model/catalogue.ts';
-import type { TimeNs } from '../model/time.ts';
-import type { FunctionSignature } from '../plan/signature.ts';
-import type { Sink } from '../plan/plan.ts';
-import type { Diagnostics } from './diagnostics.ts';
-import type { Limits } from './limits.ts';
-import type { Draft, Frame, Value } from './values.ts';
+
 import type { Operator } from '../plan/plan.ts';
+import type { Draft, Frame, Session, SessionOptions } from './values.ts';
 
 /** Thrown inside the compiler when a bound is hit, after it was reported; `compile` catches it. */
 export class CompilationStopped extends Error {}
-
-export interface SessionOptions {
-  readonly diagnostics: Diagnostics;
-  readonly limits: Limits;
-  readonly deadlineMs: number;
-  readonly catalogue: ReadonlyMap<string, TableDefinition>;
-  readonly signatures: ReadonlyMap<string, FunctionSignature>;
-  /** The one "now" of this compilation. */
-  readonly now: TimeNs;
-  readonly window: { readonly start: TimeNs; readonly end: TimeNs } | undefined;
-  readonly hasDefaultEndpoint: boolean;
-  readonly forbidScriptEndpoint: boolean;
-  /** False: `px.display` is inert, functions return the tables. */
-  readonly showDisplays: boolean;
-  readonly rowsMax: number;
-}
-
-export interface Session extends SessionOptions {
-  readonly sinks: Sink[];
-  /** What scripts assign on modules (`px.helper = …`). */
-  readonly overlay: Map<string, Value>;
-  steps: number;
-  planNodes: number;
-  callDepth: number;
-}
 
 export const newSession = (options: SessionOptions): Session => ({
   ...options,

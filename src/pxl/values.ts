@@ -1,10 +1,39 @@
 // What names are bound to while a script is evaluated. Nothing here holds rows: a frame stands for an operator of the
 // plan, a draft for a column expression that has not met a frame yet.
 import type { FunctionStatement } from './ast.ts';
-import type { Session } from './session.ts';
+import type { TableDefinition } from '../model/catalogue.ts';
+import type { TimeNs } from '../model/time.ts';
+import type { FunctionSignature } from '../plan/signature.ts';
+import type { Diagnostics } from './diagnostics.ts';
+import type { Limits } from './limits.ts';
 import type { DataType, SemanticType } from '../model/types.ts';
 import type { LiteralValue } from '../plan/expression.ts';
-import type { Operator } from '../plan/plan.ts';
+import type { Operator, Sink } from '../plan/plan.ts';
+
+export interface SessionOptions {
+  readonly diagnostics: Diagnostics;
+  readonly limits: Limits;
+  readonly deadlineMs: number;
+  readonly catalogue: ReadonlyMap<string, TableDefinition>;
+  readonly signatures: ReadonlyMap<string, FunctionSignature>;
+  /** The one "now" of this compilation. */
+  readonly now: TimeNs;
+  readonly window: { readonly start: TimeNs; readonly end: TimeNs } | undefined;
+  readonly hasDefaultEndpoint: boolean;
+  readonly forbidScriptEndpoint: boolean;
+  /** False: `px.display` is inert, functions return the tables. */
+  readonly showDisplays: boolean;
+  readonly rowsMax: number;
+}
+
+export interface Session extends SessionOptions {
+  readonly sinks: Sink[];
+  /** What scripts assign on modules (`px.helper = …`). */
+  readonly overlay: Map<string, Value>;
+  steps: number;
+  planNodes: number;
+  callDepth: number;
+}
 
 /** A column expression by names: columns are looked up, and functions chosen, when it is attached to a frame. */
 export type Draft = { readonly at: number; /** Nodes of the expression as a tree. */ readonly size: number } & (
@@ -37,10 +66,10 @@ export interface Frame {
 export interface TypeObject {
   readonly kind: 'type';
   readonly name: string;
-  /** Undefined: `list` and `px.DataFrame`, which are compared by kind. */
+  /** Undefined: `list`, which is compared by kind. */
   readonly dataType: DataType | undefined;
   readonly semanticType: SemanticType;
-  readonly wants?: 'collection' | 'frame';
+  readonly wants?: 'collection';
 }
 
 export interface Bound {

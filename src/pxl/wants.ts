@@ -3,8 +3,7 @@
 import type { DataType } from '../model/types.ts';
 import type { LiteralValue } from '../plan/expression.ts';
 import type { Code } from './codes.ts';
-import type { Session } from './session.ts';
-import { type Bound, type Draft, type Frame, type Value, describe } from './values.ts';
+import { type Bound, describe, type Draft, type Frame, type Session, type Value } from './values.ts';
 
 /** Already reported as wrong. */
 export const isInvalid = (value: Value): boolean =>

@@ -4,10 +4,10 @@ import type { SourceOperator } from '../../plan/plan.ts';
 import { timeNs } from '../../model/time.ts';
 import { builtin, isNone } from '../call.ts';
 import { brokenFrame } from '../frames.ts';
-import { type Session, frameOf } from '../session.ts';
+import { frameOf } from '../session.ts';
+import type { Bound, Session, Value } from '../values.ts';
 import { didYouMean } from '../suggest.ts';
 import { wantTime } from './time.ts';
-import type { Bound, Value } from '../values.ts';
 import { wantNames, wantString } from '../wants.ts';
 import type { TableDefinition } from '../../model/catalogue.ts';
 

@@ -6,21 +6,22 @@ import { builtin, isNone } from '../call.ts';
 import { DATA_FRAME } from './data-frame.ts';
 import { exportTo } from '../otel/export.ts';
 import { OTEL } from '../otel/module.ts';
-import { type Session, bounded } from '../session.ts';
-import { display } from './sinks.ts';
-import { TIME_MEMBERS } from './time.ts';
-import { PX_TYPES } from './types.ts';
+import { bounded } from '../session.ts';
 import {
   type Bound,
   type Builtin,
   type Draft,
+  expression,
   INVALID,
+  literal,
   type Module,
   NONE,
+  type Session,
   type Value,
-  expression,
-  literal,
 } from '../values.ts';
+import { display } from './sinks.ts';
+import { TIME_MEMBERS } from './time.ts';
+import { PX_TYPES } from './types.ts';
 import { isInvalid, wantExpression, wantFrame, wantInt, wantString } from '../wants.ts';
 
 const PLUGIN: Module = {

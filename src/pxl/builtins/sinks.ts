@@ -1,6 +1,5 @@
 // Named sinks: the first use of a name keeps it, later ones become `name_1`, `name_2`, … (pxl.md 3.5).
-import type { Session } from '../session.ts';
-import type { Frame } from '../values.ts';
+import type { Frame, Session } from '../values.ts';
 
 export function uniqueName(session: Session, name: string): string {
   const taken = new Set(session.sinks.map((sink) => sink.name));

@@ -1,8 +1,16 @@
 // `px.now()`, `px.minutes(5)`, `px.parse_time('-5m')`, …: values known while compiling (pxl.md 3.4).
 import { builtin } from '../call.ts';
-import type { Session } from '../session.ts';
+import {
+  type Bound,
+  type Builtin,
+  describe,
+  expression,
+  INVALID,
+  literal,
+  type Session,
+  type Value,
+} from '../values.ts';
 import { UNIT_NS, fitsInt64, formatDuration, parseWithLayout, relativeNs, timeOf } from '../times.ts';
-import { type Bound, type Builtin, INVALID, type Value, describe, expression, literal } from '../values.ts';
 import { isInvalid, wantInt, wantString } from '../wants.ts';
 
 const integer = (value: bigint, at: number): Value => expression(literal(value, 'INT64', at));

@@ -1,7 +1,6 @@
 // Type objects: annotations, and casts that relabel without converting (pxl.md 2.5, 3.7).
 import type { DataType, SemanticType } from '../../model/types.ts';
-import type { Session } from '../session.ts';
-import { type Bound, type Draft, INVALID, type TypeObject, type Value, expression } from '../values.ts';
+import { type Bound, type Draft, expression, INVALID, type Session, type TypeObject, type Value } from '../values.ts';
 import { wantExpression } from '../wants.ts';
 
 const type = (name: string, dataType: DataType, semanticType: SemanticType = 'ST_NONE'): TypeObject => ({
@@ -30,14 +29,6 @@ export const GLOBAL_TYPES: Readonly<Record<string, TypeObject>> = {
   float: type('float', 'FLOAT64'),
   bool: type('bool', 'BOOLEAN'),
   list: { kind: 'type', name: 'list', dataType: undefined, semanticType: 'ST_NONE', wants: 'collection' },
-};
-
-export const FRAME_TYPE: TypeObject = {
-  kind: 'type',
-  name: 'px.DataFrame',
-  dataType: undefined,
-  semanticType: 'ST_NONE',
-  wants: 'frame',
 };
 
 /** `px.Bytes(x)`: the same values with another semantic type. A literal stays one. */

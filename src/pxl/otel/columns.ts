@@ -4,9 +4,8 @@ import type { DataType, Field } from '../../model/types.ts';
 import type { ExportAttribute, ExportValue } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';
 import type { Code } from '../codes.ts';
-import type { Session } from '../session.ts';
+import { type Bound, describe, type Draft, type Frame, type Session } from '../values.ts';
 import { didYouMean } from '../suggest.ts';
-import { type Bound, type Draft, type Frame, describe } from '../values.ts';
 import { isInvalid } from '../wants.ts';
 
 export interface Exported {

@@ -3,8 +3,7 @@
 import type { MetricSpec, OtelExport, ScriptEndpoint, SpanSpec } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';
 import { uniqueName } from '../builtins/sinks.ts';
-import type { Session } from '../session.ts';
-import { type Bound, type OtelData, type OtelEndpoint, describe } from '../values.ts';
+import { type Bound, describe, type OtelData, type OtelEndpoint, type Session } from '../values.ts';
 import { isInvalid, wantBool, wantFrame, wantInt, wantString } from '../wants.ts';
 import { type Exported, plainAttributes, readAttributes } from './columns.ts';
 import { readMetric } from './metrics.ts';

@@ -2,8 +2,7 @@
 import type { Field, SemanticType } from '../../model/types.ts';
 import type { MetricSpec, Operator, StartTime } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';
-import type { Bound, OtelEntry } from '../values.ts';
-import { describe } from '../values.ts';
+import { type Bound, describe, type OtelEntry } from '../values.ts';
 import { isInvalid, wantBool, wantNumber, wantString } from '../wants.ts';
 import { type Exported, type Wanted, optionalColumn, plainAttributes, readAttributes, wantColumn } from './columns.ts';
 

@@ -18,20 +18,46 @@ const METRICS: Readonly<Record<string, Builtin>> = {
     'time?',
   ]),
   Sum: entry('Sum', 'px.otel.metric.Sum', [
-    ...['name', 'value', 'description?', 'attributes?', 'unit?'],
-    ...['temporality?', 'monotonic?', 'start_time?', 'time?'],
+    'name',
+    'value',
+    'description?',
+    'attributes?',
+    'unit?',
+    'temporality?',
+    'monotonic?',
+    'start_time?',
+    'time?',
   ]),
   Histogram: entry('Histogram', 'px.otel.metric.Histogram', [
-    ...['name', 'count', 'sum', 'bucket_counts', 'explicit_bounds', 'description?', 'attributes?', 'unit?'],
-    ...['temporality?', 'start_time?', 'min?', 'max?', 'time?'],
+    'name',
+    'count',
+    'sum',
+    'bucket_counts',
+    'explicit_bounds',
+    'description?',
+    'attributes?',
+    'unit?',
+    'temporality?',
+    'start_time?',
+    'min?',
+    'max?',
+    'time?',
   ]),
 };
 
 const KINDS = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
 
 const SPAN = entry('Span', 'px.otel.trace.Span', [
-  ...['name', 'start_time', 'end_time', 'trace_id?', 'span_id?', 'parent_span_id?', 'attributes?', 'kind?'],
-  ...['status_code?', 'status_message?'],
+  'name',
+  'start_time',
+  'end_time',
+  'trace_id?',
+  'span_id?',
+  'parent_span_id?',
+  'attributes?',
+  'kind?',
+  'status_code?',
+  'status_message?',
 ]);
 
 const record = (name: string, members: Readonly<Record<string, Value>>): Module => ({

@@ -1,5 +1,5 @@
 // `px.otel.trace.Span` -> SpanSpec (otel-export.md 12, 16.10).
-import type { SpanSpec } from '../../plan/plan.ts';
+import type { ExportValue, SpanSpec } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';
 import type { Bound, OtelEntry } from '../values.ts';
 import { wantInt } from '../wants.ts';
@@ -58,18 +58,7 @@ export function readSpan(exported: Exported, entry: OtelEntry, path: string): Sp
     );
   }
   const codeArg = arg('status_code');
-  const statusCode = codeArg === undefined ? undefined : wantValue(exported, codeArg, `${path}.status_code`, STATUS);
-  if (
-    statusCode?.kind === 'literal' &&
-    (statusCode.value === undefined || Number(statusCode.value) < 0 || Number(statusCode.value) > 2)
-  ) {
-    diagnostics.report(
-      'OTEL_STATUS',
-      codeArg?.at ?? entry.at,
-      `${path}.status_code is ${String(statusCode.value)}`,
-      STATUS.hint,
-    );
-  }
+  const statusCode = codeArg === undefined ? undefined : readStatus(exported, codeArg, `${path}.status_code`);
   const messageArg = arg('status_message');
   const statusMessage =
     messageArg === undefined ? undefined : wantValue(exported, messageArg, `${path}.status_message`, MESSAGE);
@@ -86,4 +75,11 @@ export function readSpan(exported: Exported, entry: OtelEntry, path: string): Sp
     ...(statusCode !== undefined && { statusCode }),
     ...(statusMessage !== undefined && { statusMessage }),
   };
+}
+
+function readStatus(exported: Exported, arg: Bound, path: string): ExportValue | undefined {
+  const code = wantValue(exported, arg, path, STATUS);
+  if (code?.kind !== 'literal' || (Number(code.value) >= 0 && Number(code.value) <= 2)) return code;
+  exported.session.diagnostics.report('OTEL_STATUS', arg.at, `${path} is ${String(code.value)}`, STATUS.hint);
+  return undefined;
 }

@@ -1,17 +1,9 @@
 // Columns that no sink needs are not computed and not read. What several consumers share keeps what any of them needs.
 import type { Field } from '../../model/types.ts';
-import type { Expression } from '../../plan/expression.ts';
 import type { OtelExport, Operator, Plan, Sink } from '../../plan/plan.ts';
-import { consumersFirst, withInputs } from './walk.ts';
+import { columnsRead, consumersFirst, withInputs } from './walk.ts';
 
 type Needs = Map<Operator, Set<string>>;
-
-/** Names of the columns that `expression` reads. */
-export function columnsRead(expression: Expression, into: Set<string> = new Set()): Set<string> {
-  if (expression.kind === 'column') into.add(expression.name);
-  else if (expression.kind === 'call') for (const arg of expression.args) columnsRead(arg, into);
-  return into;
-}
 
 function exportReads({ resource, metrics, spans }: OtelExport): Set<string> {
   const names = new Set<string>();
