@@ -12,8 +12,8 @@ function scale(value: number, base: number, units: readonly string[]): string {
     scaled /= base;
     exponent++;
   }
-  const rounded = Math.floor(scaled * 10 + 0.5) / 10;
-  return `${rounded.toFixed(rounded < base / 10 ? 1 : 0)} ${units[exponent]}`;
+  const tenths = Math.floor(scaled * 10 + 0.5) / 10;
+  return `${tenths < base / 10 ? tenths.toFixed(1) : Math.floor(scaled + 0.5)} ${units[exponent]}`;
 }
 
 const signed = (value: number, text: (magnitude: number) => string): string => {

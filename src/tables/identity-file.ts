@@ -6,24 +6,24 @@ import { formatUpid, parseUpid } from '../model/upid.ts';
 import { readJsonLines, type JsonObject } from './json-lines.ts';
 import { SourceError, type Place } from './source-error.ts';
 
-/** Keys of the file, and what they are called in an identity. */
-const TEXT_KEYS: Readonly<Record<string, keyof ProcessIdentity>> = {
-  cmdline: 'cmdline',
-  container: 'container',
-  containerId: 'containerId',
-  pod: 'pod',
-  podId: 'podId',
-  namespace: 'namespace',
-  node: 'node',
-  hostname: 'hostname',
-  deployment: 'deployment',
-  deploymentId: 'deploymentId',
-  replicaset: 'replicaset',
-  replicasetId: 'replicasetId',
-  podIP: 'podIp',
-};
-const LIST_KEYS: Readonly<Record<string, keyof ProcessIdentity>> = { services: 'services', serviceIds: 'serviceIds' };
-const KEYS = ['upid', ...Object.keys(TEXT_KEYS), ...Object.keys(LIST_KEYS)];
+/** Keys whose value is a text, and what they are called in an identity. */
+const TEXT_KEYS: ReadonlyMap<string, keyof ProcessIdentity> = new Map([
+  ['cmdline', 'cmdline'],
+  ['container', 'container'],
+  ['containerId', 'containerId'],
+  ['pod', 'pod'],
+  ['podId', 'podId'],
+  ['namespace', 'namespace'],
+  ['node', 'node'],
+  ['hostname', 'hostname'],
+  ['deployment', 'deployment'],
+  ['deploymentId', 'deploymentId'],
+  ['replicaset', 'replicaset'],
+  ['replicasetId', 'replicasetId'],
+  ['podIP', 'podIp'],
+]);
+const LIST_KEYS: readonly string[] = ['services', 'serviceIds'];
+const KEYS: readonly string[] = ['upid', ...TEXT_KEYS.keys(), ...LIST_KEYS];
 
 export const NO_IDENTITY: IdentityLookup = {
   process: () => undefined,
@@ -68,23 +68,22 @@ function upidOf(value: unknown, place: Place): ReturnType<typeof parseUpid> & ob
 }
 
 function identityOf(value: JsonObject, place: Place): ProcessIdentity {
-  const entries = Object.entries(value).map(([key, entry]): [string, unknown] => {
-    const text = TEXT_KEYS[key];
-    const list = LIST_KEYS[key];
-    if (text !== undefined && typeof entry === 'string') return [text, entry];
-    if (list !== undefined && Array.isArray(entry) && entry.every((item) => typeof item === 'string'))
-      return [list, entry];
-    if (key === 'upid') return [key, undefined];
-    if (text === undefined && list === undefined) {
+  const given: [string, unknown][] = [];
+  for (const [key, entry] of Object.entries(value)) {
+    const text = TEXT_KEYS.get(key);
+    if (!KEYS.includes(key)) {
       throw new SourceError(place, `unknown key ${JSON.stringify(key).slice(0, 80)}; there are ${KEYS.join(', ')}`);
     }
-    throw new SourceError(
-      { ...place, column: key },
-      text === undefined ? 'must be a list of strings' : 'must be a string',
-    );
-  });
-  const { upid: _upid, ...given } = Object.fromEntries(entries);
-  const identity: ProcessIdentity = { ...UNKNOWN_PROCESS, ...given };
+    if (key === 'upid') continue;
+    if (text === undefined) {
+      const isTexts = Array.isArray(entry) && entry.every((item) => typeof item === 'string');
+      if (!isTexts) throw new SourceError({ ...place, column: key }, 'must be a list of strings');
+    } else if (typeof entry !== 'string') {
+      throw new SourceError({ ...place, column: key }, 'must be a string');
+    }
+    given.push([text ?? key, entry]);
+  }
+  const identity: ProcessIdentity = { ...UNKNOWN_PROCESS, ...Object.fromEntries(given) };
   const slash = identity.pod.indexOf('/');
   if (slash < 0 && identity.pod !== '') throw new SourceError({ ...place, column: 'pod' }, 'must be "namespace/name"');
   return identity.namespace === '' && slash > 0 ? { ...identity, namespace: identity.pod.slice(0, slash) } : identity;
