@@ -82,7 +82,8 @@ export class ByteStream {
     const end = Math.min(position + size, after?.position ?? Infinity);
     if (start >= end) return false;
     const skipped = start - position;
-    const bytes = payload.slice(Math.min(skipped, payload.length), Math.min(end - position, payload.length));
+    // Not `slice`: a Buffer's gives a view.
+    const bytes = new Uint8Array(payload.subarray(Math.min(skipped, payload.length), end - position));
     pieces.splice(index, 0, {
       position: start,
       size: end - start,

@@ -60,7 +60,7 @@ export class HeadCache {
     const head = parseHead(bytes, from, this.end, isRequest);
     if (head === undefined || this.end - from > KNOWN_BYTES_MAX) return head;
     if (this.#hashes[index] === hash) {
-      this.known = this.#slots[index] = { bytes: bytes.slice(from, this.end), head };
+      this.known = this.#slots[index] = { bytes: new Uint8Array(bytes.subarray(from, this.end)), head };
     }
     this.#hashes[index] = hash;
     return head;

@@ -1,11 +1,16 @@
-// Which response answers which request. HTTP/1 answers in order, so a queue would do, were nothing ever lost. After a
-// loss several alignments of the two directions can be possible; this keeps the set of them and makes a pair only when
-// one is left. What cannot be paired is counted, so that exchanges <= pairs + lost.
+// Which response answers which request. HTTP/1 answers in order, so a queue would do, were nothing ever lost. After a loss
+// it is not known any more which response belongs to which request; then nothing is paired until a point where nothing
+// can be outstanding, and what passes is counted, so that always: pairs <= exchanges <= pairs + lost.
 //
-// How alignment is found again: a client that waits for all its answers before it sends more (nearly all do, burst by
-// burst) cannot have anything outstanding when it starts a new burst. The one assumption made here is that a client
-// which never was seen to overlap bursts does not begin to do so right after a loss. One that was seen to is not paired
-// again before it falls silent.
+// Such a point is the start of a burst. Nearly all clients wait for all answers to what they sent before they send more:
+// a request that comes after a response starts a new burst, and everything before it has been answered. A client that
+// was seen to send more while answers were due ("overlaps") is not paired again before it falls silent. The one
+// assumption is that a client which never did so does not begin just after a loss.
+//
+// What is counted: each request that was seen and not paired; each response that was seen and not paired, unless its
+// request was counted; and for exchanges of which neither half was seen, as many as the shorter of the lost stretches of
+// both directions can hold. Responses before the first request of a connection that was joined in its middle are of
+// exchanges that began before; they are not counted unless requests turn out to have been lost.
 import type { KtimeNs, LossReason } from '../protocol.ts';
 import { BODY_CELL_BYTES_MAX } from './body.ts';
 import type { Head } from './head.ts';
@@ -21,11 +26,9 @@ export interface Pending {
   time: KtimeNs | undefined;
   body: string | Uint8Array;
   bodySize: number;
+  /** Whether it waits for its response in the queue. */
   isQueued: boolean;
 }
-
-/** Stands for an unknown number of requests that were not seen. */
-const HIDDEN = 'hidden';
 
 export type Lose = (time: KtimeNs, exchanges: number, bytes: number, reason: LossReason) => void;
 
@@ -46,14 +49,13 @@ function costOf({ head }: Pending): number {
 
 export class Pairing {
   readonly #lose: Lose;
-  #queue: (Pending | typeof HIDDEN)[] = [];
-  /** How many of the queue's first entries may have been answered unseen. */
-  #slack = 0;
-  /** Entries HIDDEN in the queue. */
-  #hidden = 0;
-  /** How many responses are still to come at the least. */
+  /** Requests whose responses are to come next, in this order, whatever was lost behind them. */
+  #queue: Pending[] = [];
+  /** Behind the queue it is not known what is outstanding. */
+  #isUnsure = false;
+  /** While unsure: how many responses are still to come at the least, those to the queue aside. */
   #outstanding = 0;
-  /** Requests that were counted when a HIDDEN was queued: their responses are not counted again. */
+  /** While unsure: exchanges that were counted by their request, and whose response is not to be counted again. */
   #prepaid = 0;
   /** A response came while nothing was pending: the next request may be the one it answered. */
   #isOrphaned = false;
@@ -81,42 +83,47 @@ export class Pairing {
     return this.#bytes;
   }
 
-  get isEmpty(): boolean {
-    return this.#queue.length === 0;
+  /** Whether no response is due. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && !this.#isUnsure;
   }
 
   /** Whether a response may be read now: one is expected, or none can be waited for. */
   get canAnswer(): boolean {
-    return this.#queue.length > 0 || !this.#seenRequest;
+    return this.#queue.length > 0 || this.#isUnsure || !this.#seenRequest;
   }
 
-  /** A request's head was read. */
+  /** A request's head was read. It is queued, or counted as lost if it cannot be known which response will be its. */
   request(pending: Pending, time: KtimeNs): void {
-    if (this.#slack > 0 || this.#hidden > 0) {
-      const startsBurst = this.#lastResponse > this.#lastRequest && time >= this.#lastResponse;
-      if (this.#outstanding === 0 && startsBurst && !this.#overlaps) this.#clear(time, 'unmatched');
-    } else if (this.#queue.length > 0 && this.#hasAnsweredSinceEmpty) {
-      this.#overlaps = true;
-    }
-    if (this.#queue.length >= PENDING_MAX) {
-      this.#clear(time, 'limit');
-      this.#queue.push(HIDDEN);
-      this.#hidden = 1;
-    }
-    this.#queue.push(pending);
-    this.#outstanding++;
+    const mayBeAnswered = this.#isOrphaned;
+    const startsBurst = this.#lastResponse > this.#lastRequest && time >= this.#lastResponse && !this.#overlaps;
+    const isAligned = !this.#isUnsure || (startsBurst && this.#queue.length === 0 && this.#outstanding === 0);
     this.#seenRequest = true;
-    this.#lastRequest = time;
-    if (this.#isOrphaned && this.#queue.length === 1) {
-      this.#slack = 1;
-      this.#outstanding = 0;
-    }
     this.#isOrphaned = false;
+    this.#lastRequest = time;
+    if (!isAligned || mayBeAnswered) {
+      if (this.#isUnsure) this.#outstanding++;
+      this.#isUnsure = true;
+      this.#prepaid++;
+      this.giveUp(pending, time, 'unmatched');
+      return;
+    }
+    this.#isUnsure = false;
+    this.#prepaid = 0;
+    if (this.#queue.length > 0 && this.#hasAnsweredSinceEmpty) this.#overlaps = true;
+    if (this.#queue.length >= PENDING_MAX) {
+      this.#giveUpAll(time, 'limit');
+      this.giveUp(pending, time, 'limit');
+      this.#prepaid++;
+      return;
+    }
+    pending.isQueued = true;
+    this.#queue.push(pending);
     this.#bytes += costOf(pending);
     if (this.#bytes > PENDING_BYTES_MAX) this.giveUp(pending, time, 'limit');
   }
 
-  /** Counts a pending request as lost; its place in the order stays. */
+  /** Counts a request as lost; if it is queued its place in the order stays. */
   giveUp(pending: Pending, time: KtimeNs, reason: LossReason): void {
     if (pending.head === undefined) return;
     if (pending.isQueued) this.#bytes -= costOf(pending);
@@ -131,34 +138,28 @@ export class Pairing {
    */
   answer(time: KtimeNs): Pending | undefined {
     this.#lastResponse = time;
-    if (this.#outstanding > 0) this.#outstanding--;
-    const first = this.#queue[0];
-    if (first === undefined) {
+    const first = this.#queue.shift();
+    if (first !== undefined) {
+      this.#bytes -= costOf(first);
+      first.isQueued = false;
+      this.#hasAnsweredSinceEmpty = this.#queue.length > 0;
+      return first;
+    }
+    if (this.#isUnsure) {
+      if (this.#outstanding > 0) this.#outstanding--;
+      if (this.#prepaid > 0) this.#prepaid--;
+      else this.#lose(time, 1, 0, 'unmatched');
+    } else {
       this.#isOrphaned = true;
       if (this.#seenRequest) this.#lose(time, 1, 0, 'unmatched');
       else this.#early++;
-      return undefined;
     }
-    if (first === HIDDEN) {
-      if (this.#prepaid > 0) this.#prepaid--;
-      else this.#lose(time, 1, 0, 'unmatched');
-      return undefined;
-    }
-    this.#queue.shift();
-    this.#slack = Math.min(this.#slack, this.#queue.length);
-    if (this.#slack > 0) {
-      this.giveUp(first, time, 'unmatched');
-      return undefined;
-    }
-    this.#bytes -= costOf(first);
-    first.isQueued = false;
-    this.#hasAnsweredSinceEmpty = this.#queue.length > 0;
-    return first;
+    return undefined;
   }
 
-  /** A pair became a row: whatever was lost before it has been counted. */
+  /** A pair became a row: if nothing was lost behind it, whatever was lost before it has been counted. */
   paired(): void {
-    this.#lostRequestBytes = this.#lostResponseBytes = this.#unseen = 0;
+    if (!this.#isUnsure) this.#lostRequestBytes = this.#lostResponseBytes = this.#unseen = 0;
   }
 
   /** More of a response came. */
@@ -172,42 +173,25 @@ export class Pairing {
    */
   requestsLost(time: KtimeNs, bytes: number, reason: LossReason, isFirst: boolean, isBetween: boolean): void {
     let exchanges = 0;
-    if (!this.#seenRequest) {
-      exchanges += this.#early;
-      this.#early = 0;
-      this.#seenRequest = true;
+    if (!this.#seenRequest) exchanges += this.#early;
+    if (isFirst && isBetween && !(this.#isOrphaned && this.#seenRequest)) {
+      // At least one request is in them, unless it is one whose response was counted already.
+      exchanges++;
+      this.#prepaid++;
+      this.#outstanding++;
     }
-    if (isFirst) {
-      if (isBetween && !this.#isOrphaned) {
-        exchanges++;
-        this.#prepaid++;
-        this.#outstanding++;
-      }
-      this.#isOrphaned = false;
-      if (this.#queue.at(-1) !== HIDDEN) {
-        this.#queue.push(HIDDEN);
-        this.#hidden++;
-      }
-    }
+    this.#seenRequest = true;
+    this.#isOrphaned = false;
+    this.#isUnsure = true;
+    this.#lastRequest = time;
     this.#lostRequestBytes += bytes;
     this.#lose(time, exchanges + this.#newlyUnseen(), bytes, reason);
   }
 
-  /**
-   * Bytes of the response direction are lost. `isFirst`: until here they were understood; then `isBetween` says that they
-   * begin with a response of which nothing is known, so the first pending request is answered by it.
-   */
-  responsesLost(time: KtimeNs, bytes: number, reason: LossReason, isFirst: boolean, isBetween: boolean): void {
+  /** Bytes of the response direction are lost: whatever is pending may have been answered in them. */
+  responsesLost(time: KtimeNs, bytes: number, reason: LossReason): void {
     this.#lastResponse = time;
-    if (isFirst && isBetween) {
-      const first = this.#queue[0];
-      if (first !== undefined && first !== HIDDEN) {
-        this.#queue.shift();
-        this.giveUp(first, time, reason);
-      }
-    }
-    this.#slack = this.#queue.length;
-    this.#outstanding = 0;
+    this.#giveUpAll(time, reason);
     this.#lostResponseBytes += bytes;
     this.#lose(time, this.#newlyUnseen(), bytes, reason);
   }
@@ -215,24 +199,29 @@ export class Pairing {
   /** Gives up what waits too long, and uncertainty once nothing has moved for as long. */
   expire(time: KtimeNs): void {
     const before = time - EXPIRY_NS;
-    if (this.#lastRequest > before && this.#queue.length === 0) return;
-    for (const entry of this.#queue) {
-      if (entry === HIDDEN) continue;
-      if (entry.began > before) break;
-      this.giveUp(entry, time, 'expired');
+    for (const pending of this.#queue) {
+      if (pending.began > before) break;
+      this.giveUp(pending, time, 'expired');
     }
-    const isUncertain = this.#slack > 0 || this.#hidden > 0;
-    if (isUncertain && this.#lastRequest <= before && this.#lastResponse <= before) this.#clear(time, 'expired');
+    if (!this.#isUnsure || this.#lastRequest > before || this.#lastResponse > before) return;
+    this.#giveUpAll(time, 'expired');
+    this.#isUnsure = false;
+    this.#prepaid = 0;
   }
 
   close(time: KtimeNs): void {
-    this.#clear(time, 'unmatched');
+    this.#giveUpAll(time, 'unmatched');
   }
 
-  #clear(time: KtimeNs, reason: LossReason): void {
-    for (const entry of this.#queue) if (entry !== HIDDEN) this.giveUp(entry, time, reason);
+  #giveUpAll(time: KtimeNs, reason: LossReason): void {
+    for (const pending of this.#queue) {
+      this.giveUp(pending, time, reason);
+      pending.isQueued = false;
+    }
+    this.#prepaid += this.#queue.length;
     this.#queue = [];
-    this.#slack = this.#hidden = this.#outstanding = this.#prepaid = 0;
+    this.#outstanding = 0;
+    this.#isUnsure = true;
   }
 
   /** How many more exchanges than counted so far may have both halves in lost bytes. */

@@ -17,8 +17,6 @@ export interface ReaderEvents {
   mayStart(): boolean;
   /** A head was read; the answer says how its body ends. */
   head(head: Head, time: KtimeNs): Framing;
-  /** Asked after `head`: whether the body that was announced may be missing (the request's method is not known). */
-  bodyMayBeMissing(): boolean;
   /** The message is complete: `body` its cell, `size` its decoded length, `time` that of its last byte. */
   end(body: string | Uint8Array, size: number, time: KtimeNs): void;
   /**
@@ -74,7 +72,6 @@ export class MessageReader {
   #keptLength = 0;
   #keepMax = 0;
   #isSpoiled = false;
-  #isBodyUncertain = false;
   /** A start line was found after a loss, but the head is not complete: it may yet turn out to be something else. */
   #isTentative = false;
   /** Of the last byte that was seen; UNSEEN where the last bytes fell into a gap. */
@@ -113,7 +110,6 @@ export class MessageReader {
   take(bytes: Uint8Array, from: number, to: number, time: KtimeNs, isMessageStart: boolean): number {
     let at = from;
     while (at < to) {
-      if (this.#isBodyUncertain) this.#checkForMissingBody(bytes, at, to);
       switch (this.#state) {
         case 'start':
           if (this.#partialLength === 0) {
@@ -182,12 +178,6 @@ export class MessageReader {
     return this.#isRequest ? guessRequest(bytes, from, to) : guessResponse(bytes, from, to);
   }
 
-  /** Ends the message if the next one begins where its body should. */
-  #checkForMissingBody(bytes: Uint8Array, from: number, to: number): void {
-    this.#isBodyUncertain = false;
-    if (this.isBeforeBody && this.#guess(bytes, from, to) === 'yes') this.endWithoutBody();
-  }
-
   /** Whether framing is known again at `from`, the beginning of a write or read. */
   #findsWay(bytes: Uint8Array, from: number, to: number): boolean {
     const guess = this.#guess(bytes, from, to);
@@ -242,7 +232,6 @@ export class MessageReader {
     const length = Math.min(before + to - from, HEAD_BYTES_MAX);
     this.#growPartial(length);
     this.#partial.set(bytes.subarray(from, from + length - before), before);
-    this.#partialLength = length;
     const end = headEnd(this.#partial, 0, length, before);
     const head = end < 0 ? undefined : this.#cache.find(this.#partial, 0, end, this.#isRequest);
     if (head !== undefined) {
@@ -251,8 +240,11 @@ export class MessageReader {
       return from + end - before;
     }
     const isFull = length === HEAD_BYTES_MAX;
-    if (end < 0 && !isFull && (before > GUESS_BYTES_MAX || this.#guess(this.#partial, 0, length) !== 'no')) return to;
-    this.#break(time, before + to - from, end < 0 && isFull ? 'limit' : 'malformed');
+    if (end < 0 && !isFull && (before > GUESS_BYTES_MAX || this.#guess(this.#partial, 0, length) !== 'no')) {
+      this.#partialLength = length;
+    } else {
+      this.#break(time, to - from, end < 0 && isFull ? 'limit' : 'malformed');
+    }
     return to;
   }
 
@@ -277,7 +269,6 @@ export class MessageReader {
     this.#isSpoiled = false;
     this.#isTentative = false;
     const framing = this.#events.head(head, time);
-    this.#isBodyUncertain = this.#events.bodyMayBeMissing();
     switch (framing) {
       case 'none':
         this.#end(time, EMPTY, 0, 0);
@@ -307,23 +298,23 @@ export class MessageReader {
     const head = this.#head;
     this.#state = 'start';
     this.#head = undefined;
-    this.#isBodyUncertain = false;
     if (head !== undefined) this.#events.end(bodyCell(head, bytes, from, to, this.#size), this.#size, time);
     this.#kept = EMPTY;
     this.#keptLength = 0;
   }
 
+  /** Framing is lost, and with it `bytes` more than those of an unfinished head. */
   #break(time: KtimeNs, bytes: number, reason: LossReason): void {
     const isFirst = this.#state !== 'lost' && !this.#isTentative;
     const isBetween = this.#head === undefined;
+    const lost = bytes + this.#partialLength;
     this.#state = 'lost';
     this.#isTentative = false;
-    this.#isBodyUncertain = false;
     this.#head = undefined;
     this.#dropPartial();
     this.#kept = EMPTY;
     this.#keptLength = 0;
-    this.#events.broken(time, bytes, reason, isFirst, isBetween);
+    this.#events.broken(time, lost, reason, isFirst, isBetween);
   }
 
   #spoil(time: KtimeNs, bytes: number, reason: LossReason): void {

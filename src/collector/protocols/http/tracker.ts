@@ -37,8 +37,6 @@ export class HttpTracker implements ProtocolTracker {
   #answer: Answer | undefined;
   #early: Answer | undefined;
   #isInterim = false;
-  /** The response being read could not be paired. */
-  #isDropped = false;
   /** A response may be read although no request is there for it: it has waited long enough. */
   #isWaitOver = false;
   #isStopped = false;
@@ -78,18 +76,14 @@ export class HttpTracker implements ProtocolTracker {
       }
       if (position + size <= stream.position) return;
     }
-    this.#giveUpWaiting(time);
-    if (this.#isStopped) return;
     stream.hold(position, size, captured, time);
-    if (stream.isOverfull) this.#giveUpWaiting(time);
     this.#pump();
+    this.#giveUpWaiting(time);
   }
 
   close(sent: number, received: number, time: KtimeNs): void {
     if (this.#isStopped) return;
     this.#giveUpWaiting(Infinity);
-    this.#isWaitOver = true;
-    this.#pump();
     if (this.#isStopped) return;
     const [requestEnd, responseEnd] = this.#sendsRequests ? [sent, received] : [received, sent];
     if (requestEnd > this.#requests.position) this.#requestReader.gap(requestEnd - this.#requests.position, time);
@@ -103,10 +97,7 @@ export class HttpTracker implements ProtocolTracker {
 
   tick(time: KtimeNs): void {
     if (this.#isStopped) return;
-    if (this.#hasHeld) {
-      this.#giveUpWaiting(time);
-      this.#pump();
-    }
+    if (this.#hasHeld) this.#giveUpWaiting(time);
     this.#pairing.expire(time);
   }
 
@@ -116,36 +107,50 @@ export class HttpTracker implements ProtocolTracker {
 
   /** Ends the wait for missing bytes, or for a missing request, that has lasted for the reorder window at `time`. */
   #giveUpWaiting(time: KtimeNs): void {
-    for (const isRequest of [true, false]) {
-      const stream = isRequest ? this.#requests : this.#responses;
-      for (;;) {
-        const behind = stream.behindHole();
-        if (behind === undefined || (time - behind.time < REORDER_WINDOW_NS && !stream.isOverfull)) break;
-        const reader = isRequest ? this.#requestReader : this.#responseReader;
-        if (stream.position === 0 && !this.#fromOpen) {
-          stream.skipHole();
-          reader.joinLate(behind.time);
-        } else {
-          reader.gap(stream.skipHole(), behind.time);
-        }
-        if (time === Infinity) this.#pump();
+    while (!this.#isStopped) {
+      const request = this.#requests.behindHole();
+      const response = this.#responses.behindHole();
+      const isRequest = request !== undefined && (response === undefined || request.time <= response.time);
+      const behind = isRequest ? request : response;
+      const isOver = this.#requests.isOverfull || this.#responses.isOverfull;
+      if (behind !== undefined && (isOver || time - behind.time >= REORDER_WINDOW_NS)) {
+        this.#skipHole(isRequest, behind.time);
+      } else {
+        const blocked = this.#responses.next();
+        if (blocked === undefined || !(isOver || time - blocked.time >= REORDER_WINDOW_NS)) return;
+        // What is next in line and still there waits for its request, or for a hole in the other direction.
+        if (this.#isWaitOver || this.#pairing.canAnswer) return;
+        this.#isWaitOver = true;
       }
-    }
-    const blocked = this.#responses.next();
-    if (blocked !== undefined && (time - blocked.time >= REORDER_WINDOW_NS || this.#responses.isOverfull)) {
-      this.#isWaitOver = true;
+      this.#pump();
     }
   }
 
-  /** Reads what is held and next in line, in the order of time over both directions. */
+  #skipHole(isRequest: boolean, time: KtimeNs): void {
+    const stream = isRequest ? this.#requests : this.#responses;
+    const reader = isRequest ? this.#requestReader : this.#responseReader;
+    const isLateJoin = stream.position === 0 && !this.#fromOpen;
+    const size = stream.skipHole();
+    if (isLateJoin) reader.joinLate(time);
+    else reader.gap(size, time);
+  }
+
+  /**
+   * Reads what is held and next in line, in the order of time over both directions. What is later than the far side of a
+   * hole waits with it, in the other direction too: else requests would pile up that may have been answered in the hole.
+   */
   #pump(): void {
     let isBlocked = false;
     while (!this.#isStopped) {
+      const holeTime = Math.min(
+        this.#requests.behindHole()?.time ?? Infinity,
+        this.#responses.behindHole()?.time ?? Infinity,
+      );
       const request: Piece | undefined = this.#requests.next();
       const response: Piece | undefined = isBlocked ? undefined : this.#responses.next();
       const isRequest: boolean = request !== undefined && (response === undefined || request.time <= response.time);
       const piece = isRequest ? request : response;
-      if (piece === undefined) return;
+      if (piece === undefined || piece.time > holeTime) return;
       const read = this.#read(isRequest, piece.bytes, piece.offset, piece.size, piece.time, piece.isMessageStart);
       if (this.#isStopped) return;
       (isRequest ? this.#requests : this.#responses).consume(piece, read);
@@ -176,7 +181,6 @@ export class HttpTracker implements ProtocolTracker {
   #requestEvents(): ReaderEvents {
     return {
       mayStart: () => !this.#isStopped,
-      bodyMayBeMissing: () => false,
       mayDrift: () => false,
       head: (head, time) => {
         const pending: Pending = {
@@ -187,7 +191,7 @@ export class HttpTracker implements ProtocolTracker {
           time: undefined,
           body: '',
           bodySize: 0,
-          isQueued: true,
+          isQueued: false,
         };
         this.#incoming = pending;
         this.#pairing.request(pending, time);
@@ -220,16 +224,15 @@ export class HttpTracker implements ProtocolTracker {
   #responseEvents(): ReaderEvents {
     return {
       mayStart: () => !this.#isStopped && (this.#pairing.canAnswer || this.#isWaitOver),
-      bodyMayBeMissing: () => this.#isDropped,
-      mayDrift: () => this.#pairing.isEmpty,
+      mayDrift: () => this.#pairing.isIdle,
       head: (head, time) => this.#responseHead(head, time),
       end: (body, size, time) => this.#responseEnd(body, size, time),
       spoil: (time, bytes, reason) => this.#spoil(this.#answer?.pending, time, bytes, reason),
-      broken: (time, bytes, reason, isFirst, isBetween) => {
+      broken: (time, bytes, reason) => {
         if (this.#answer !== undefined) this.#pairing.giveUp(this.#answer.pending, time, reason);
         this.#answer = undefined;
         this.#isInterim = false;
-        this.#pairing.responsesLost(time, bytes, reason, isFirst, isBetween);
+        this.#pairing.responsesLost(time, bytes, reason);
       },
     };
   }
@@ -238,17 +241,16 @@ export class HttpTracker implements ProtocolTracker {
   #responseHead(head: Head, time: KtimeNs): Framing {
     const { status } = head;
     this.#isInterim = status < 200 && status !== 101;
-    this.#isDropped = false;
     if (this.#isInterim) return 'none';
     this.#isWaitOver = false;
     const pending = this.#pairing.answer(time);
     this.#answer = pending === undefined ? undefined : { pending, head, body: '', bodySize: 0, time: undefined };
-    this.#isDropped = pending === undefined;
     if (status === 101 || status === 204 || status === 304 || pending?.isHead === true) return 'none';
-    if (pending?.isConnect === true && status < 300) return 'none';
+    // Without its request a response may or may not have the body that it announces.
+    if (pending === undefined) return head.coding === 'none' && head.contentLength === 0 ? 'none' : 'unknown';
+    if (pending.isConnect && status < 300) return 'none';
     if (head.coding === 'chunked') return 'chunked';
-    if (head.coding === 'none' && head.contentLength >= 0) return 'length';
-    return pending === undefined ? 'unknown' : 'untilClose';
+    return head.coding === 'none' && head.contentLength >= 0 ? 'length' : 'untilClose';
   }
 
   #responseEnd(body: string | Uint8Array, size: number, time: KtimeNs): void {
@@ -258,7 +260,6 @@ export class HttpTracker implements ProtocolTracker {
     }
     const answer = this.#answer;
     this.#answer = undefined;
-    this.#isDropped = false;
     if (answer === undefined) return;
     answer.body = body;
     answer.bodySize = size;

@@ -12,18 +12,18 @@ export const MS = 1_000_000;
 
 export interface Row {
   readonly time: number;
-  readonly minor: Cell | undefined;
-  readonly contentType: Cell | undefined;
-  readonly reqHeaders: Cell | undefined;
-  readonly method: Cell | undefined;
-  readonly path: Cell | undefined;
+  readonly minor: number;
+  readonly contentType: number;
+  readonly reqHeaders: string;
+  readonly method: string;
+  readonly path: string;
   readonly reqBody: string;
-  readonly reqSize: Cell | undefined;
-  readonly respHeaders: Cell | undefined;
-  readonly status: Cell | undefined;
-  readonly reason: Cell | undefined;
+  readonly reqSize: number;
+  readonly respHeaders: string;
+  readonly status: number;
+  readonly reason: string;
   readonly respBody: string;
-  readonly respSize: Cell | undefined;
+  readonly respSize: number;
   readonly latency: number;
 }
 
@@ -33,8 +33,8 @@ export interface Heard {
   stopped: string | undefined;
 }
 
-const asText = (cell: Cell | undefined): string =>
-  cell instanceof Uint8Array ? `bytes ${Buffer.from(cell).toString('hex')}` : String(cell);
+const textOf = (cell: Cell | undefined): string =>
+  typeof cell === 'string' ? cell : cell instanceof Uint8Array ? `bytes ${Buffer.from(cell).toString('hex')}` : '?';
 
 export function listen(): { readonly heard: Heard; readonly sink: ProtocolSink } {
   const heard: Heard = { rows: [], losses: [], stopped: undefined };
@@ -43,18 +43,18 @@ export function listen(): { readonly heard: Heard; readonly sink: ProtocolSink }
       expectShape(v);
       heard.rows.push({
         time,
-        minor: v[1],
-        contentType: v[2],
-        reqHeaders: v[3],
-        method: v[4],
-        path: v[5],
-        reqBody: asText(v[6]),
-        reqSize: v[7],
-        respHeaders: v[8],
-        status: v[9],
-        reason: v[10],
-        respBody: asText(v[11]),
-        respSize: v[12],
+        minor: Number(v[1]),
+        contentType: Number(v[2]),
+        reqHeaders: textOf(v[3]),
+        method: textOf(v[4]),
+        path: textOf(v[5]),
+        reqBody: textOf(v[6]),
+        reqSize: Number(v[7]),
+        respHeaders: textOf(v[8]),
+        status: Number(v[9]),
+        reason: textOf(v[10]),
+        respBody: textOf(v[11]),
+        respSize: Number(v[12]),
         latency: Number(v[13]),
       });
     },

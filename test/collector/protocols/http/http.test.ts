@@ -5,8 +5,8 @@ import { MS, converse, lostBytes, lostExchanges } from './conversation.ts';
 
 const rowsOf = (conversation: string): string[] =>
   converse(conversation).rows.map(
-    (row) =>
-      `${String(row.method)} ${String(row.path)} ${row.reqBody}/${String(row.reqSize)} -> ${String(row.status)} ${row.respBody}/${String(row.respSize)}`,
+    ({ method, path, reqBody, reqSize, status, respBody, respSize }) =>
+      `${method} ${path} ${reqBody}/${reqSize} -> ${status} ${respBody}/${respSize}`,
   );
 
 test('a request and its response are one row with every column', () => {
