@@ -46,11 +46,24 @@ const BY_RESULT_CODE: Readonly<Record<number, { readonly code: LedgerErrorCode; 
   26: { code: 'StateCorrupt', advice: 'it is not a ledger; move it away to start with an empty one' },
 };
 
+/** Our statements are fixed: any other error of theirs means that the file is not as we wrote it. */
+const NOT_AS_WRITTEN = {
+  code: 'StateCorrupt',
+  advice: 'its content is not what was written; move it away to start with an empty ledger, and keep it for a report',
+} as const;
+
+/** A value in the file that no version of ours writes. */
+export const corruptValue = (what: string, cause?: unknown): LedgerError =>
+  new LedgerError('StateCorrupt', `ledger: ${NOT_AS_WRITTEN.advice} (${what})`, cause === undefined ? {} : { cause });
+
 /** Turns what SQLite threw into a LedgerError; anything else (a mistake of ours) is handed back as it is. */
 export function ledgerErrorOf(error: unknown, path: string): unknown {
-  if (error instanceof LedgerError || !(error instanceof Error) || !('errcode' in error)) return error;
+  if (typeof error !== 'object' || error === null || !('errcode' in error)) return error;
   const primary = Number(error.errcode) & 0xff;
-  const known = BY_RESULT_CODE[primary];
-  if (known === undefined) return error;
-  return new LedgerError(known.code, `ledger ${path}: ${known.advice} (${error.message})`, { cause: error });
+  const known = BY_RESULT_CODE[primary] ?? NOT_AS_WRITTEN;
+  return new LedgerError(
+    known.code,
+    `ledger ${path}: ${known.advice} (${'message' in error ? String(error.message) : primary})`,
+    { cause: error },
+  );
 }

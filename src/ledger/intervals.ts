@@ -2,11 +2,12 @@
 // `intervals` rows for all before. A script that never failed has one interval, however old it is.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { CommittedInterval } from '../model/run.ts';
+import { corruptValue } from './error.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 
 /** A time as SQLite gave it. */
 export function timeOf(value: unknown): TimeNs {
-  if (typeof value !== 'bigint') throw new TypeError(`expected a time, got ${typeof value}`);
+  if (typeof value !== 'bigint') throw corruptValue(`a time is ${typeof value}`);
   return timeNs(value);
 }
 

@@ -8,22 +8,28 @@ import { migrate } from './schema.ts';
 
 export const LEDGER_FILE = 'ledger.db';
 
-export interface OpenedLedger {
+export interface OpenedLedger<Prepared> {
   readonly database: DatabaseSync;
   readonly path: string;
   /** `<id of the file>.<times it was opened>`: a new number after each restart, a new id where the file was lost. */
   readonly incarnation: string;
+  readonly prepared: Prepared;
 }
 
 /**
- * Opens or creates `directory/ledger.db`.
+ * Opens or creates `directory/ledger.db`. `prepare` makes and tries the statements, so that a file that is not as we
+ * wrote it is refused here.
  *
  * Write-ahead logging: a commit is one append, so a killed process leaves either all of a transaction or nothing of it,
  * and readers of the file's pages never see half. Exclusive locking keeps a second process out for as long as this one
  * lives (the kernel releases the lock however the process ends) and needs no shared-memory file.
  * @throws LedgerError
  */
-export function openLedger(directory: string, pagesMax: number | undefined): OpenedLedger {
+export function openLedger<Prepared>(
+  directory: string,
+  pagesMax: number | undefined,
+  prepare: (database: DatabaseSync) => Prepared,
+): OpenedLedger<Prepared> {
   const path = join(directory, LEDGER_FILE);
   makeFolder(directory, path);
   let database: DatabaseSync | undefined;
@@ -35,7 +41,8 @@ export function openLedger(directory: string, pagesMax: number | undefined): Ope
     if (pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${Math.trunc(pagesMax)}`);
     check(database, path);
     migrate(database, path);
-    return { database, path, incarnation: countOpening(database) };
+    const prepared = prepare(database);
+    return { database, path, incarnation: countOpening(database), prepared };
   } catch (error) {
     if (database?.isOpen === true) database.close();
     throw ledgerErrorOf(error, path);

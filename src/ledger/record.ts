@@ -1,6 +1,7 @@
 // What goes into the ledger and comes out of it: windows, batches, and how outcomes are written as text.
 import type { CommittedInterval } from '../model/run.ts';
 import type { Delivery, RunOutcome } from '../model/outcome.ts';
+import { corruptValue } from './error.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 
 export type Signal = 'metrics' | 'traces' | 'logs';
@@ -96,13 +97,25 @@ const reviver = (_key: string, value: unknown): unknown => {
 /** JSON with times as `{"ns":"…"}`, so that they keep all digits. */
 export const toText = (value: RunOutcome | Delivery): string => JSON.stringify(value, replacer);
 
-/** The outcome that `toText` wrote. The file is ours and checked at open, so its shape is trusted. */
+/**
+ * The outcome that `toText` wrote. The file is ours, so the shape of readable JSON is trusted.
+ * @throws LedgerError StateCorrupt
+ */
 export function outcomeOf(text: string): RunOutcome {
-  const outcome: RunOutcome = JSON.parse(text, reviver);
+  const outcome: RunOutcome = parsed(text);
   return outcome;
 }
 
+/** The delivery that `toText` wrote; as above. */
 export function deliveryOf(text: string): Delivery {
-  const delivery: Delivery = JSON.parse(text, reviver);
+  const delivery: Delivery = parsed(text);
   return delivery;
+}
+
+function parsed(text: string) {
+  try {
+    return JSON.parse(text, reviver);
+  } catch (error) {
+    throw corruptValue('a record cannot be read', error);
+  }
 }

@@ -3,7 +3,7 @@
 import type { CommittedInterval } from '../model/run.ts';
 import type { Delivery } from '../model/outcome.ts';
 import type { TimeNs } from '../model/time.ts';
-import { ledgerErrorOf } from './error.ts';
+import { corruptValue, ledgerErrorOf } from './error.ts';
 import { compact, intervalsOf, overlaps, timeOf } from './intervals.ts';
 import { openLedger } from './open.ts';
 import { createSpoolRoom } from './spool-room.ts';
@@ -45,12 +45,12 @@ const NOTHING = new Uint8Array(0);
 
 function signalOf(value: unknown): Signal {
   if (value === 'metrics' || value === 'traces' || value === 'logs') return value;
-  throw new TypeError(`unknown signal ${String(value)}`);
+  throw corruptValue('a batch has no signal that we know');
 }
 
 function bytesOf(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
-  throw new TypeError(`expected bytes, got ${typeof value}`);
+  throw corruptValue(`the bytes of a batch are ${typeof value}`);
 }
 
 export type LedgerStore = ReturnType<typeof createStore>;
@@ -60,16 +60,20 @@ export type LedgerStore = ReturnType<typeof createStore>;
  * @throws LedgerError from here and from every operation.
  */
 export function createStore(directory: string, limits: LedgerLimits) {
-  const { database, path, incarnation } = openLedger(directory, limits.pagesMax);
-  const sql = prepareAll(database);
+  const { database, path, incarnation, prepared } = openLedger(directory, limits.pagesMax, (opened) => {
+    const sql = prepareAll(opened);
+    const epoch = Number(sql.epoch.get()?.['value'] ?? 0);
+    return { sql, held: sql.held.all(), epoch, deliveries: Number(sql.bounds.get()?.['rows'] ?? 0) };
+  });
+  const { sql } = prepared;
   const room = createSpoolRoom(limits.spoolBytesMax);
-  for (const row of sql.held.all()) {
+  for (const row of prepared.held) {
     room.hold(String(row['destination']), Number(row['batches']), Number(row['bytes']));
   }
   let refusedCommits = 0;
   let deliveriesDropped = 0;
-  let highestEpoch = Number(sql.epoch.get()?.['value'] ?? 0);
-  let waitingDeliveries = Number(sql.bounds.get()?.['rows'] ?? 0);
+  let highestEpoch = prepared.epoch;
+  let waitingDeliveries = prepared.deliveries;
 
   /** `durable`: on the disk before it returns. Else a power loss may take it back, a killed process does not. */
   function transaction<T>(durable: boolean, work: () => T): T {

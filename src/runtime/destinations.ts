@@ -8,11 +8,11 @@ import {
   type DeliveryState,
   type DeliveryWorld,
 } from '../exporters/delivery/deliver.ts';
-import type { Spool } from '../exporters/delivery/spool.ts';
+import type { BatchVerdict, Spool } from '../exporters/delivery/spool.ts';
 import type { Sender } from '../exporters/sender.ts';
 
 export interface DestinationsOptions {
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, 'pending' | 'attempted' | 'finish' | 'dropDestination'>;
   readonly open: (destination: Destination) => Sender;
   readonly nowMs: () => number;
   readonly random: () => number;
@@ -65,12 +65,25 @@ export function createDestinations(options: DestinationsOptions): Destinations {
   const { ledger } = options;
   const entries = new Map<string, Entry>();
 
+  /** Verdicts that the ledger could not take (a full disk). Their batches are not sent a second time for that. */
+  const unrecorded = new Map<number, BatchVerdict>();
+  const record = async (id: number, verdict: BatchVerdict): Promise<void> => {
+    unrecorded.set(id, verdict);
+    await ledger.finish([{ id, verdict }]);
+    unrecorded.delete(id);
+  };
   const spool: Spool = {
-    next: async (name) => (await ledger.pending(name, 0, 1, 0))[0],
-    attempted: (id, attempts) => ledger.attempted(id, attempts),
-    finished: async (id, verdict) => {
-      await ledger.finish([{ id, verdict }]);
+    async next(name) {
+      for (;;) {
+        const [oldest] = await ledger.pending(name, 0, 1, 0);
+        const verdict = oldest === undefined ? undefined : unrecorded.get(oldest.id);
+        if (oldest === undefined || verdict === undefined) return oldest;
+        await record(oldest.id, verdict);
+        options.onDeliveries();
+      }
     },
+    attempted: (id, attempts) => ledger.attempted(id, attempts),
+    finished: record,
   };
   const world: DeliveryWorld = {
     spool,

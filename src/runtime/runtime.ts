@@ -15,7 +15,7 @@ import { createDestinations, type Destinations } from './destinations.ts';
 import { createLanes, createSlots } from './lanes.ts';
 import { newTally, outcomeOf, RunFailure, runErrorOf, type RunTally } from './outcome.ts';
 import { destinationOf, produce, type RunParts } from './run.ts';
-import { createScripts, type Script } from './scripts.ts';
+import { createScripts, scriptHashOf, type Script } from './scripts.ts';
 
 export interface RuntimeOptions {
   /** Open; stays the caller's, who closes it after `stop`. */
@@ -122,6 +122,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       const diagnostic = { code: 'UNKNOWN_PRESET', severity: 'error', message, line: 0, column: 0 } as const;
       return { scriptHash: '', outputs: [], diagnostics: [diagnostic] };
     }
+    const script = { text, args: request.args };
+    const scriptHash = scriptHashOf(script);
+    const before = scripts.find(scriptHash);
+    if (before !== undefined) return before.compiled;
     const end = now();
     const { outputs, diagnostics } = await compiler.compile(text, {
       now: end,
@@ -130,9 +134,10 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       hasDefaultEndpoint: true,
       forbidScriptEndpoint: options.forbidScriptEndpoint,
     });
-    const broken = diagnostics.some(({ severity }) => severity === 'error');
-    const scriptHash = broken ? '' : scripts.keep({ text, args: request.args });
-    return { scriptHash, outputs: broken ? [] : outputs, diagnostics };
+    if (diagnostics.some(({ severity }) => severity === 'error')) return { scriptHash: '', outputs: [], diagnostics };
+    const compiled = { scriptHash, outputs, diagnostics };
+    scripts.keep(script, compiled);
+    return compiled;
   }
 
   /** What the ledger knows of the window already; undefined where it is free. */

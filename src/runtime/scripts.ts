@@ -1,6 +1,7 @@
 // The scripts that were compiled and may be run by their hash. Texts are kept up to a bound; whose text is gone is asked
 // for again (`unknown script`).
 import { createHash } from 'node:crypto';
+import type { CompileResult } from '../model/run.ts';
 
 export interface Script {
   readonly text: string;
@@ -8,9 +9,13 @@ export interface Script {
 }
 
 export interface Scripts {
-  /** Keeps the script and returns its hash. */
-  keep(script: Script): string;
-  find(hash: string): Script | undefined;
+  /** Keeps a script that compiles, and what compiling it said. */
+  keep(script: Script, compiled: CompileResult): void;
+  find(hash: string): KeptScript | undefined;
+}
+
+export interface KeptScript extends Script {
+  readonly compiled: CompileResult;
 }
 
 const TEXT_LENGTH_MAX = 64 * 2 ** 20;
@@ -24,20 +29,19 @@ export function scriptHashOf({ text, args }: Script): string {
 }
 
 export function createScripts(lengthMax = TEXT_LENGTH_MAX): Scripts {
-  const kept = new Map<string, Script>();
+  const kept = new Map<string, KeptScript>();
   let length = 0;
   return {
-    keep(script) {
-      const hash = scriptHashOf(script);
+    keep(script, compiled) {
+      const hash = compiled.scriptHash;
       if (!kept.has(hash)) length += script.text.length;
       kept.delete(hash);
-      kept.set(hash, script);
+      kept.set(hash, { ...script, compiled });
       for (const [oldest, { text }] of kept) {
         if (length <= lengthMax || oldest === hash) break;
         kept.delete(oldest);
         length -= text.length;
       }
-      return hash;
     },
     find(hash) {
       const script = kept.get(hash);

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { encodeOtlp } from '../../src/exporters/otlp/encode.ts';
+import { LedgerError } from '../../src/ledger/error.ts';
 import { openLedger, type Ledger } from '../../src/ledger/ledger.ts';
 import type { NewBatch } from '../../src/ledger/record.ts';
 import type { Destination } from '../../src/model/destination.ts';
@@ -163,6 +164,31 @@ test('a restart of ours sends nothing until the credentials are there again, the
   destinations.put('plugin', '1', destinationAt(receiver.port));
   await finalBatches(5);
   expect(seen).toEqual(['batch-0', 'batch-1', 'batch-2', 'batch-3', 'batch-4']);
+});
+
+test('a verdict that the disk has no room for is kept, and its batch not sent again', async () => {
+  const seen: string[] = [];
+  const receiver = await receiverOn(0, seen);
+  let full = 2;
+  const faults: unknown[] = [];
+  const fullDisk = createDestinations({
+    ledger: {
+      ...ledger,
+      finish: (verdicts) =>
+        full-- > 0 ? Promise.reject(new LedgerError('StateFull', 'full')) : ledger.finish(verdicts),
+    },
+    open: (destination) => openSender(destination, { console }),
+    nowMs: () => performance.now(),
+    random: () => 0,
+    onDeliveries: () => feed.wake(),
+    onFault: (_what, error) => faults.push(error),
+  });
+  await ledger.commit(window('a', 0, 1, [batchNamed('batch-0'), batchNamed('batch-1')]));
+  fullDisk.put('plugin', '1', destinationAt(receiver.port));
+  expect(await finalBatches(2)).toEqual(['acknowledged', 'acknowledged']);
+  expect(seen).toEqual(['batch-0', 'batch-1']);
+  expect(faults).toMatchObject([{ code: 'StateFull' }, { code: 'StateFull' }]);
+  await fullDisk.stop(0);
 });
 
 test('a destination that does not answer delays no other', async () => {

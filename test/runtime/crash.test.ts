@@ -1,0 +1,59 @@
+// The promise end to end: whenever the process is killed, each window reaches the receiver, with the right number.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { startReceiver } from '../../src/exporters/otlp/receiver.ts';
+import { temporaryFolder } from '../ledger/samples.ts';
+import { s } from './harness.ts';
+
+const seed = Number(process.env['SLUICE_TEST_SEED'] ?? Date.now() % 1_000_000);
+let state = seed;
+const random = (below: number): number => {
+  state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+  return state % below;
+};
+
+test(`no window is lost over kills of the whole process, and none has a wrong number (seed ${seed})`, async () => {
+  const folder = temporaryFolder();
+  const receiver = await startReceiver({ grpc: '127.0.0.1:0' });
+  /** Points by their time, in the order of arrival. */
+  const points: { readonly time: bigint; readonly value: number }[] = [];
+  receiver.onRequest(({ json }) => {
+    for (const [, time = '', value = ''] of JSON.stringify(json).matchAll(/"timeUnixNano":"(\d+)","asInt":"(\d+)"/g)) {
+      points.push({ time: BigInt(time), value: Number(value) });
+    }
+  });
+  const began = Date.now();
+  const kills = 4;
+  const windows = 100;
+  const args = [join(import.meta.dirname, 'crash-child.ts'), folder.path, String(receiver.ports.grpc), String(began)];
+  const start = (until: number) =>
+    spawn(process.execPath, [...args, String(until)], { stdio: ['ignore', 'pipe', 'inherit'], env: {} });
+  for (let i = 0; i < kills; i += 1) {
+    const child = start(1_000_000);
+    const ended = once(child, 'close');
+    let left = 1 + random(8);
+    // Killed some commits after its start, so that every run gets something done.
+    child.stdout.on('data', () => {
+      left -= 1;
+      if (left === 0) child.kill('SIGKILL');
+    });
+    const [code, signal] = (await ended) as [number | null, string | null];
+    expect([code, signal]).toEqual([null, 'SIGKILL']);
+  }
+  const last = start(windows);
+  last.stdout.resume();
+  expect(await once(last, 'close')).toEqual([0, null]);
+  await receiver.close();
+  folder.remove();
+
+  const times = [...new Set(points.map(({ time }) => time))];
+  // In order of first arrival each window follows the one before: nothing is missing, nothing is mixed up.
+  times.slice(1).forEach((time, i) => expect(time - (times[i] ?? 0n)).toBe(1_000_000_000n));
+  expect(times.at(-1)).toBeGreaterThanOrEqual(s(windows - 1));
+  expect(times.length).toBeGreaterThan(kills);
+  expect([...new Set(points.map(({ value }) => value))]).toEqual([10]);
+  // Sent twice only where the answer was lost with the process.
+  expect(points.length - times.length).toBeLessThanOrEqual(kills);
+});
