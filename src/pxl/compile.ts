@@ -26,6 +26,8 @@ export interface CompileOptions {
   readonly now: TimeNs;
   /** [start, end): every source is cut to rows before `end`, and px.plugin has these bounds. */
   readonly window?: { readonly start: TimeNs; readonly end: TimeNs };
+  /** What relative times count from, where that is not the window's end: a window that is just all that a source holds. */
+  readonly relativeTo?: TimeNs;
   /** Values for the names that the script declares (`name: type = default`) or reads. */
   readonly args?: Readonly<Record<string, string>>;
   /** Functions to call for their frames, as a vis.json lists them; `px.display` is inert then (pxl.md 8.3). */
@@ -76,7 +78,7 @@ function compilePlan(source: string, options: CompileOptions, diagnostics: Diagn
     deadlineMs,
     catalogue: new Map((options.catalogue ?? CATALOGUE).map((table) => [table.name, table])),
     signatures: options.signatures ?? SIGNATURES,
-    now: options.window?.end ?? options.now,
+    now: options.relativeTo ?? options.window?.end ?? options.now,
     window: options.window,
     hasDefaultEndpoint: options.hasDefaultEndpoint,
     forbidScriptEndpoint: options.forbidScriptEndpoint ?? false,

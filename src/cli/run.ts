@@ -1,0 +1,195 @@
+// sluice run: a script once, over a source, with its tables and exports shown.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { parseArgs } from 'node:util';
+import { encodeOtlp } from '../exporters/otlp/encode.ts';
+import { requestsToJson } from '../exporters/otlp/json.ts';
+import { now, timeNs, type TimeNs } from '../model/time.ts';
+import { RunFailure } from '../runtime/outcome.ts';
+import { queryOnce, type QueryOnceResult } from '../runtime/query-once.ts';
+import { SourceError } from '../tables/source-error.ts';
+import { choiceArg, durationMsArg, pairsArg, timeArg } from './args.ts';
+import { UsageError, type Command, type CommandIo } from './command.ts';
+import { diagnosticLines, painter } from './diagnostics.ts';
+import { exportResult, pluginOf, type ExportTarget } from './export.ts';
+import { OUTPUT_FORMATS, writeResult, type OutputFormat } from './output.ts';
+import { presetNames, presetText } from './presets.ts';
+import { openSource, type Source } from './source.ts';
+import { version } from './version.ts';
+import { readVis } from './vis.ts';
+
+const HELP = `Usage: sluice run FILE|PRESET [--from SOURCE] [--start T] [--end T] [--duration D] [--arg NAME=VALUE]…
+                  [--format table|json|ndjson|csv|arrow] [--export none|script|console|URL] [--plugin FILE] [--max-rows N]
+
+Runs a PxL script once and shows its tables and exports. FILE is a script ('-': standard input) or one of the presets
+${presetNames().join(', ')}. A vis.json beside FILE names functions, arguments and outputs.
+
+  --from SOURCE      live (default): capture for --duration first; needs the rights for eBPF
+                     DIR: a folder with <table>.arrow or <table>.ndjson, and identity.ndjson
+                     FILE.slrec: a recording ('sluice record')
+  --start T, --end T the window, end exclusive: RFC 3339, nanoseconds since the epoch, or -10m (from now). They are
+                     px.plugin.start_time and end_time; default: all that SOURCE holds. Relative times in the script
+                     count from --end, else from now
+  --duration D       how long a live source captures (10s)
+  --arg NAME=VALUE   a value for a name of the script; may be repeated
+  --format FORMAT    table (default), json, ndjson, csv, arrow (IPC stream, one table)
+  --export WHERE     none (default): exports are built and shown, and sent nowhere; script: to the script's own Endpoint;
+                     console: printed as lines to standard error; URL: host:port, or http(s)://host:port, OTLP/gRPC
+  --plugin FILE      a manifest with an OtelPlugin: exports are sent as it says
+  --max-rows N       rows of each export (100000)
+  --help             this text
+
+Exit status: 0 done, 1 the script does not compile, the run failed or a delivery was refused, 2 wrong usage.
+`;
+
+interface RunOptions {
+  readonly script: string;
+  readonly from: string;
+  readonly start: TimeNs | undefined;
+  readonly end: TimeNs | undefined;
+  readonly durationMs: number;
+  readonly args: Readonly<Record<string, string>>;
+  readonly format: OutputFormat;
+  readonly target: ExportTarget;
+  readonly rowsMax: number;
+}
+
+function parse(argv: readonly string[], io: CommandIo): RunOptions {
+  const { values, positionals } = parseArgs({
+    args: joinNegative(argv),
+    allowPositionals: true,
+    options: {
+      from: { type: 'string', default: 'live' },
+      start: { type: 'string' },
+      end: { type: 'string' },
+      duration: { type: 'string', default: '10s' },
+      arg: { type: 'string', multiple: true, default: [] },
+      format: { type: 'string', default: 'table' },
+      export: { type: 'string', default: 'none' },
+      plugin: { type: 'string' },
+      'max-rows': { type: 'string', default: '100000' },
+    },
+  });
+  const [script] = positionals;
+  if (script === undefined || positionals.length > 1) throw new UsageError('name one script or preset');
+  const rowsMax = Number(values['max-rows']);
+  if (!Number.isSafeInteger(rowsMax) || rowsMax < 1) throw new UsageError('--max-rows is a number of rows, at least 1');
+  const start = values.start === undefined ? undefined : timeArg('start', values.start);
+  const end = values.end === undefined ? undefined : timeArg('end', values.end);
+  if (start !== undefined && end !== undefined && start >= end) throw new UsageError('--start is not before --end');
+  return {
+    script,
+    from: values.from,
+    start,
+    end,
+    durationMs: durationMsArg('duration', values.duration),
+    args: pairsArg('arg', values.arg),
+    format: choiceArg('format', values.format, OUTPUT_FORMATS),
+    target: values.plugin === undefined ? { kind: 'where', where: values.export } : pluginOf(values.plugin, io),
+    rowsMax,
+  };
+}
+
+/** `--start -10m` reads as two options to parseArgs; users write it all the same. */
+function joinNegative(argv: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const [arg = '', next = ''] = [argv[i], argv[i + 1]];
+    if (/^--(start|end)$/.test(arg) && /^-\d/.test(next)) {
+      joined.push(`${arg}=${next}`);
+      i++;
+    } else joined.push(arg);
+  }
+  return joined;
+}
+
+function readScript(script: string): string {
+  const preset = presetText(script);
+  if (preset !== undefined) return preset;
+  try {
+    return readFileSync(script === '-' ? 0 : script, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : '';
+    throw new UsageError(`'${script}' is neither a script nor a preset (${presetNames().join(', ')}): ${why}`);
+  }
+}
+
+async function query(options: RunOptions, text: string, source: Source, io: CommandIo): Promise<QueryOnceResult> {
+  const { calls, args } = readVis(options.script, options.args);
+  const present = now();
+  const end = options.end ?? source.range?.end ?? present;
+  const start =
+    options.start ?? (source.range !== undefined && source.range.start < end ? source.range.start : timeNs(end - 1n));
+  const isWindow = options.start !== undefined || options.end !== undefined;
+  const result = await queryOnce({
+    source: text,
+    compile: {
+      now: present,
+      window: { start, end },
+      relativeTo: options.end ?? present,
+      args,
+      calls,
+      hasDefaultEndpoint: true,
+    },
+    node: source.node,
+    scope: '*',
+    start,
+    end,
+    scriptName: basename(options.script).replace(/\.pxl$/, ''),
+    version,
+    resourceAttributes: options.target.kind === 'plugin' ? options.target.destination.resourceAttributes : {},
+    rowsMax: options.rowsMax,
+    signal: io.signal,
+  });
+  // without a window that somebody asked for, all that is retained is just what is meant
+  const diagnostics = result.diagnostics.filter(({ code }) => isWindow || code !== 'SOURCE_UNBOUNDED');
+  return { ...result, diagnostics };
+}
+
+async function execute(options: RunOptions, io: CommandIo): Promise<number> {
+  const text = readScript(options.script);
+  const source = await openSource(options.from, io, { durationMs: options.durationMs });
+  try {
+    for (const warning of source.warnings) io.stderr.write(`sluice run: ${warning}\n`);
+    const result = await query(options, text, source, io);
+    const paint = painter(io.stderr, io.env);
+    for (const one of result.diagnostics)
+      io.stderr.write(`${diagnosticLines(options.script, text, one, paint).join('\n')}\n`);
+    const failed = result.plan === undefined;
+    if (options.format === 'arrow' && result.tables.length !== 1 && !failed) {
+      throw new UsageError(`--format arrow takes a script with one table; this one has ${result.tables.length}`);
+    }
+    const { requests } = encodeOtlp(result.exports.flatMap(({ batches }) => batches));
+    if (!failed || options.format === 'json') await writeResult(io, options.format, result, requestsToJson(requests));
+    if (failed) return 1;
+    for (const { name, rowsTruncated, itemsDropped } of result.exports) {
+      if (rowsTruncated > 0)
+        io.stderr.write(`sluice run: ${name}: ${rowsTruncated} rows beyond --max-rows are left out\n`);
+      if (itemsDropped > 0)
+        io.stderr.write(`sluice run: ${name}: ${itemsDropped} points or spans could not be made of their rows\n`);
+    }
+    return (await exportResult(options.target, result, io)) ? 0 : 1;
+  } finally {
+    await source.close();
+  }
+}
+
+export const run: Command = {
+  name: 'run',
+  summary: 'run a script once and show its tables and exports',
+  help: HELP,
+  async run(argv, io) {
+    const options = parse(argv, io);
+    try {
+      return await execute(options, io);
+    } catch (error) {
+      if (error instanceof UsageError || !(error instanceof Error)) throw error;
+      const isOurs = error.name === 'Error' && !('code' in error);
+      const code = error instanceof RunFailure ? `${error.code}: ` : '';
+      io.stderr.write(
+        `sluice run: ${code}${isOurs && !(error instanceof SourceError) ? String(error.stack) : error.message}\n`,
+      );
+      return 1;
+    }
+  },
+};
