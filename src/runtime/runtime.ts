@@ -9,7 +9,7 @@ import type { Destination } from '../model/destination.ts';
 import type { CompileRequest, CompileResult, RunContract, RunRequest, RunResult, SkipRequest } from '../model/run.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 import type { Node } from '../plan/node.ts';
-import { createCompiler, type CompilerOptions } from './compiler.ts';
+import { createCompiler, type Compiler } from './compiler.ts';
 import { createDeliveryFeed } from './delivery-feed.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
 import { createLanes, createSlots } from './lanes.ts';
@@ -43,7 +43,8 @@ export interface RuntimeOptions {
   /** Encoded bytes of one run, at most half of the spool. Default 128 MiB. */
   readonly exportBytesMax?: number;
   readonly engineLimits?: EngineLimits;
-  readonly compiler?: CompilerOptions;
+  /** Stays the caller's. One of its own, ended by `stop`, where absent. */
+  readonly compiler?: Compiler;
 }
 
 export interface RuntimeState {
@@ -70,7 +71,7 @@ const CHECK_WINDOW_NS = 10_000_000_000n;
 
 export function createRuntime(options: RuntimeOptions): Runtime {
   const { ledger, now, clock } = options;
-  const compiler = createCompiler(options.compiler);
+  const compiler = options.compiler ?? createCompiler();
   const scripts = createScripts();
   const lanes = createLanes();
   const slots = createSlots(options.runsMax ?? 4);
@@ -305,7 +306,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
       clearTimeout(timer);
       await destinations.stop(Math.max(0, ends - clock()));
       feed.close();
-      await compiler.close();
+      if (options.compiler === undefined) await compiler.close();
     },
   };
 }

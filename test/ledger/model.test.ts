@@ -93,7 +93,7 @@ test('any order of commits, verdicts and restarts keeps each tick once, with the
         folder.remove();
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

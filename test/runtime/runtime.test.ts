@@ -1,11 +1,15 @@
-import { afterEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, expect, test } from '@jest/globals';
 import { EngineError } from '../../src/engine/context.ts';
 import type { RunOutcome } from '../../src/model/outcome.ts';
 import type { RunResult } from '../../src/model/run.ts';
+import { createCompiler } from '../../src/runtime/compiler.ts';
 import { CONSOLE, COUNT_BY_PATH, pointsOf, s, startHarness, type Harness } from './harness.ts';
 import { tableNode } from './table-node.ts';
 
 let harness: Harness;
+const compiler = createCompiler();
+
+afterAll(() => compiler.close());
 
 afterEach(async () => {
   await harness.close();
@@ -14,7 +18,7 @@ afterEach(async () => {
 
 /** A harness with a destination, the script and rows at 10 to 20 s. */
 async function ready(options: Parameters<typeof startHarness>[0] = {}): Promise<string> {
-  harness = await startHarness(options);
+  harness = await startHarness({ ...options, runtime: { compiler } });
   await harness.runtime.putDestination('plugin', '1', CONSOLE);
   const [node] = harness.nodes;
   for (const [at, path] of [
