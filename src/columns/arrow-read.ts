@@ -3,6 +3,7 @@
 import type * as arrow from 'apache-arrow';
 import type { Cell, DataType, Field, Schema } from '../model/types.ts';
 import { dataTypeOf, isBytes, isText, loadArrow, semanticTypeOf, type Arrow } from './arrow-types.ts';
+import { verifyArrow } from './arrow-verify.ts';
 import { zeroColumn, zeroOf } from './batch.ts';
 import { columnBuilder } from './builder.ts';
 import type { Batch, Column } from './column.ts';
@@ -45,6 +46,7 @@ const ALLOWED: Readonly<Record<DataType, string>> = {
 export async function readArrow(bytes: Uint8Array, wanted?: Schema): Promise<ArrowContent> {
   const arrow = await loadArrow();
   try {
+    verifyArrow(bytes);
     const reader = arrow.RecordBatchReader.from(bytes).open();
     const fields = reader.schema?.fields;
     if (fields === undefined)
@@ -81,6 +83,10 @@ function fieldFrom(arrow: Arrow, field: arrow.Field): Field {
 
 function readColumn(arrow: Arrow, { name, type }: Field, data: arrow.Data): Column {
   const { length } = data;
+  const bitmap: unknown = data.nullBitmap;
+  if (data.nullCount > 0 && bitmap instanceof Uint8Array && bitmap.length * 8 < length) {
+    throw new ArrowReadError(`column ${name}: it says of too few rows whether they are null`, name);
+  }
   const isWhole = data.nullCount === 0 && data.values instanceof BigInt64Array && data.values.length >= length;
   if (isWhole && data.values instanceof BigInt64Array) {
     const { DataType } = arrow;
@@ -204,6 +210,10 @@ function timeReader(arrow: Arrow, data: arrow.Data): CellReader | undefined {
 
 function booleanReader(arrow: Arrow, data: arrow.Data): CellReader | undefined {
   if (arrow.DataType.isBool(data.type)) {
+    const bits: unknown = data.values;
+    if (!(bits instanceof Uint8Array) || bits.length * 8 < data.length) {
+      throw new RangeError('the column is shorter than its batch');
+    }
     const get = decoded(arrow, data);
     return (i) => get(i) === true;
   }

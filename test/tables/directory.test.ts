@@ -147,14 +147,14 @@ describe('rows as Arrow', () => {
     const half = (start: number) =>
       batchFrom(
         exitsSchema,
-        Array.from({ length: 40_000 }, (_, i) => [start - i * 2, { high: 1n, low: 2n }, i, 0, `c${i % 3}`]),
+        Array.from({ length: 33_000 }, (_, i) => [start - i * 2, { high: 1n, low: 2n }, i, 0, `c${i % 3}`]),
       );
     for (const form of ['file', 'stream'] as const) {
       const source = await open({
         'proc_exit_events.arrow': await writeArrow(exitsSchema, [half(100_000), half(100_001)], form),
       });
       const times = read(source, 'proc_exit_events', ['time_']).map(([time]) => time as bigint);
-      expect(times).toHaveLength(80_000);
+      expect(times).toHaveLength(66_000);
       expect(times.every((time, i) => i === 0 || time >= times[i - 1]!)).toBe(true);
       expect([...source.snapshot('proc_exit_events')].every((batch) => batch.length <= 65_536)).toBe(true);
       expect(source.snapshot('proc_exit_events', { start: 100_000n, end: 100_001n }).rows).toBe(1);
