@@ -35,6 +35,8 @@ export interface Control {
 
 /** How long a destination that was taken away may still take what waits for it. */
 const REMOVE_GRACE_MS = 30_000;
+/** Destinations that scripts name themselves; they have no manifest. */
+const SCRIPT_ENDPOINT = 'endpoint:';
 /** A run waits this long for the rows of its window. */
 const WATERMARK_WAIT_MS = 10_000;
 
@@ -72,14 +74,21 @@ export function createControl(options: ControlOptions): Control {
     publisher.publish(desired, entries, records, dispatcherState(dispatcher, desired));
   }
 
-  async function applyDestinations(): Promise<void> {
+  /** `isWhole`: no manifest has a problem. Only then is a plugin that is not there one that was taken away. */
+  async function applyDestinations(isWhole: boolean): Promise<void> {
     const wanted = new Set(desired.plugins.map(({ uid }) => uid));
     for (const { uid, revision, resolution } of desired.plugins) {
       if (!resolution.ok || put.get(uid) === revision) continue;
       await runtime.putDestination(uid, revision, resolution.destination);
       put.set(uid, revision);
     }
-    for (const uid of put.keys()) {
+    if (!isWhole) return;
+    // what an earlier process left in the spool of a plugin that is gone meanwhile belongs here too
+    const { spool } = await runtime.state();
+    const left = spool.destinations
+      .map(({ destination }) => destination)
+      .filter((name) => !name.startsWith(SCRIPT_ENDPOINT));
+    for (const uid of new Set([...put.keys(), ...left])) {
       if (wanted.has(uid)) continue;
       put.delete(uid);
       runtime
@@ -134,7 +143,7 @@ export function createControl(options: ControlOptions): Control {
     const manifests = options.readManifests();
     desired = desiredOf(manifests, options.presetNames);
     publisher.problems(manifests.problems);
-    await applyDestinations();
+    await applyDestinations(manifests.problems.length === 0);
     await compileAll();
     await dispatcher.apply(scheduled());
     publish();
