@@ -10,6 +10,7 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 test.each([
   ['the value', 'tok/en+1=', 'got tok/en+1=!', 'got ***!'],
   ['its base64', 'tok/en+1=', `got ${base64('tok/en+1=')}`, 'got ***'],
+  ['its base64 with padding', 'abcd', `got ${base64('abcd')};`, 'got ***;'],
   ['its base64 without padding', 'abcd', `got ${base64('abcd').replaceAll('=', '')};`, 'got ***;'],
   ['its URL encoding', 'tok/en+1=', 'got tok%2Fen%2B1%3D', 'got ***'],
   ['its URL encoding in lower case', 'tok/en+1=', 'got tok%2fen%2b1%3d', 'got ***'],

@@ -134,14 +134,14 @@ test('duplicates are found among many points, and only they', () => {
     time: new BigInt64Array(3000).fill(T0),
     resource: [attribute('service.name', column(texts(rows.map((i) => `s${i % 3}`))))],
     attributes: [
-      attribute('path', column(texts(rows.map((i) => `/p${(i - (i % 3)) % 1800}`)))),
+      attribute('path', column(texts(rows.map((i) => `/p${(i - (i % 3)) % 900}`)))),
       attribute('n', column(ints(...rows.map((i) => BigInt(i % 3))))),
     ],
     data: { kind: 'gauge', value: ints(...rows.map((i) => BigInt(i))) },
   });
   const values = [...JSON.stringify(decoded([batch])).matchAll(/"asInt":"(\d+)"/g)].map((match) => Number(match[1]));
-  expect(values.toSorted((a, b) => a - b)).toEqual(rows.slice(1200));
-  expect(encodeOtlp([batch]).duplicatePoints).toBe(1200);
+  expect(values.toSorted((a, b) => a - b)).toEqual(rows.slice(2100));
+  expect(encodeOtlp([batch]).duplicatePoints).toBe(2100);
 });
 
 test('points that differ in start, attribute type or bool are not duplicates', () => {
@@ -191,6 +191,25 @@ test('bytes limit a request too, and an item that exceeds the limit alone is lef
       scopeSpans.flatMap((scope) => scope.spans.map((span) => span.attributes[0]?.value.stringValue)),
   );
   expect(values).toEqual(['a', 'b', 'c', 'd']);
+});
+
+test('what a resource, a scope and a metric say of themselves counts against the limit', () => {
+  const resource = [
+    attribute('service.name', column(texts(Array.from({ length: 40 }, (_, i) => `${i}${'s'.repeat(200)}`)))),
+  ];
+  const { requests } = encodeOtlp([metric(40, { resource, description: 'd'.repeat(100) }), spans(40, { resource })], {
+    requestBytesMax: 1500,
+  });
+  for (const { bytes } of requests) expect(bytes.length).toBeLessThanOrEqual(1500);
+  expect(requests.reduce((sum, { metricPoints, spans: count }) => sum + metricPoints + count, 0)).toBe(80);
+
+  // Resources that do not fit into one request share requests with their neighbours.
+  const large = [
+    attribute('service.name', column(texts(Array.from({ length: 600 }, (_, i) => `${i % 6}${'s'.repeat(500)}`)))),
+  ];
+  const shared = encodeOtlp([metric(600, { resource: large })], { requestBytesMax: 1500 }).requests;
+  for (const { bytes } of shared) expect(bytes.length).toBeLessThanOrEqual(1500);
+  expect(shared.reduce((sum, { metricPoints }) => sum + metricPoints, 0)).toBe(600);
 });
 
 test('rows that encode to more than a process may hold are refused with a way out', () => {
