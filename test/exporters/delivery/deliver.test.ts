@@ -1,9 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import {
-  createDeliveries,
-  type Deliveries,
-  type DeliveriesOptions,
-} from '../../../src/exporters/delivery/deliveries.ts';
+import { startDelivery, type DeliveryLoop, type DeliveryWorld } from '../../../src/exporters/delivery/deliver.ts';
 import type { EncodedRequest, Sender, SendOutcome } from '../../../src/exporters/sender.ts';
 import { encodeOtlp } from '../../../src/exporters/otlp/encode.ts';
 import { decodeOtlp } from '../../../src/exporters/otlp/json.ts';
@@ -16,9 +12,9 @@ const SENT: SendOutcome = { status: 'sent', rejected: 0 };
 const DOWN: SendOutcome = { status: 'retry', code: 'UNAVAILABLE', message: 'down' };
 const REFUSED: SendOutcome = { status: 'refused', code: 'INVALID_ARGUMENT', message: 'bad' };
 
-const open: Deliveries[] = [];
+const open: DeliveryLoop[] = [];
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((deliveries) => deliveries.stop()));
+  await Promise.all(open.splice(0).map((loop) => loop.stop()));
 });
 
 const request = (name: string, points = 1): EncodedRequest => {
@@ -55,7 +51,7 @@ function jumpingClock() {
   };
 }
 
-/** Deliveries whose senders answer by `answer(endpoint, request, n)`; all that was sent is in `sent`. */
+/** Loops (one a name, begun when first asked for) whose senders answer by `answer(endpoint, request, n)`; all that was sent is in `sent`. */
 function delivering(
   answer: (
     endpoint: string,
@@ -63,13 +59,13 @@ function delivering(
     n: number,
     signal: AbortSignal,
   ) => SendOutcome | Promise<SendOutcome>,
-  options: Partial<DeliveriesOptions> = {},
+  options: Partial<DeliveryWorld> = {},
 ) {
   const spool = memorySpool();
   const clock = jumpingClock();
   const sent: { endpoint: string; name: string; items: number }[] = [];
   const faults: unknown[] = [];
-  const deliveries = createDeliveries({
+  const world: DeliveryWorld = {
     spool,
     ...clock,
     open: ({ endpoint }): Sender => ({
@@ -81,50 +77,59 @@ function delivering(
     }),
     onFault: (_name, error) => faults.push(error),
     ...options,
-  });
-  open.push(deliveries);
-  return { spool, clock, sent, faults, deliveries };
+  };
+  const loops = new Map<string, DeliveryLoop>();
+  const loop = (name: string): DeliveryLoop => {
+    let started = loops.get(name);
+    if (started === undefined) {
+      started = startDelivery(name, world);
+      loops.set(name, started);
+      open.push(started);
+    }
+    return started;
+  };
+  return { spool, clock, sent, faults, loop };
 }
 
 test('batches go out in the order of their commit and leave the spool with a verdict', async () => {
-  const { spool, sent, deliveries } = delivering(() => SENT);
+  const { spool, sent, loop } = delivering(() => SENT);
   for (const name of ['m1', 'm2', 'm3']) spool.commit('a', request(name));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent.map(({ name }) => name)).toEqual(['m1', 'm2', 'm3']);
   expect(spool.verdicts).toEqual([1, 2, 3].map((id) => ({ id, outcome: 'acknowledged', rejected: 0, attempts: 1 })));
-  expect(deliveries.states().get('a')).toMatchObject({ consecutiveFailures: 0, lastError: undefined, attempts: 3 });
+  expect(loop('a').state()).toMatchObject({ consecutiveFailures: 0, lastError: undefined, attempts: 3 });
 });
 
 test('a batch that fails is tried again after a growing wait, and holds back the ones behind it', async () => {
-  const { spool, sent, clock, deliveries } = delivering((_endpoint, _request, n) => (n < 3 ? DOWN : SENT));
+  const { spool, sent, clock, loop } = delivering((_endpoint, _request, n) => (n < 3 ? DOWN : SENT));
   spool.commit('a', request('m1'));
   spool.commit('a', request('m2'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent.map(({ name }) => name)).toEqual(['m1', 'm1', 'm1', 'm1', 'm2']);
   expect(clock.waits).toEqual([1000, 2000, 4000]);
   expect(spool.verdicts[0]).toEqual({ id: 1, outcome: 'acknowledged', rejected: 0, attempts: 4 });
-  expect(deliveries.states().get('a')).toMatchObject({
+  expect(loop('a').state()).toMatchObject({
     consecutiveFailures: 0,
     lastError: { code: 'UNAVAILABLE', message: 'down' },
   });
 });
 
 test('a success starts the waits from the beginning', async () => {
-  const { spool, clock, deliveries } = delivering((_endpoint, _request, n) => (n === 2 || n > 3 ? SENT : DOWN));
+  const { spool, clock, loop } = delivering((_endpoint, _request, n) => (n === 2 || n > 3 ? SENT : DOWN));
   spool.commit('a', request('m1'));
   spool.commit('a', request('m2'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(clock.waits).toEqual([1000, 2000, 1000]);
 });
 
 test('what is refused for good is gone, counted, and does not stop the next', async () => {
-  const { spool, sent, clock, deliveries } = delivering((_endpoint, _request, n) => (n === 0 ? REFUSED : SENT));
+  const { spool, sent, clock, loop } = delivering((_endpoint, _request, n) => (n === 0 ? REFUSED : SENT));
   spool.commit('a', request('m1', 5));
   spool.commit('a', request('m2'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent).toHaveLength(2);
   expect(clock.waits).toEqual([]);
@@ -132,21 +137,21 @@ test('what is refused for good is gone, counted, and does not stop the next', as
 });
 
 test('a partial success is final and its rejected items are counted', async () => {
-  const { spool, deliveries } = delivering(() => ({ status: 'sent', rejected: 2, message: 'too old' }));
+  const { spool, loop } = delivering(() => ({ status: 'sent', rejected: 2, message: 'too old' }));
   spool.commit('a', request('m1', 5));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(spool.verdicts).toEqual([{ id: 1, outcome: 'acknowledged', rejected: 2, attempts: 1, message: 'too old' }]);
 });
 
 test('what is too large goes out in halves, each once, also when a half fails in between', async () => {
   let failures = 1;
-  const { spool, sent, deliveries } = delivering((_endpoint, one) => {
+  const { spool, sent, loop } = delivering((_endpoint, one) => {
     if (countItems('metrics', one.bytes) > 3) return { status: 'split', code: 'TOO_LARGE', message: 'larger than max' };
     return failures-- > 0 ? DOWN : SENT;
   });
   spool.commit('a', request('m1', 10));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent.map(({ items }) => items)).toEqual([10, 5, 2, 2, 3, 5, 2, 3]);
   expect(spool.verdicts).toEqual([{ id: 1, outcome: 'acknowledged', rejected: 0, attempts: 8 }]);
@@ -154,7 +159,7 @@ test('what is too large goes out in halves, each once, also when a half fails in
 
 test('one item that is too large alone is refused, the others arrive', async () => {
   let isFirst = true;
-  const { spool, deliveries } = delivering((_endpoint, one) => {
+  const { spool, loop } = delivering((_endpoint, one) => {
     const items = countItems('metrics', one.bytes);
     if (items === 1 && isFirst) {
       isFirst = false;
@@ -163,19 +168,19 @@ test('one item that is too large alone is refused, the others arrive', async () 
     return items > 1 ? { status: 'split', code: 'TOO_LARGE', message: 'larger than max' } : SENT;
   });
   spool.commit('a', request('m1', 4));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(spool.verdicts[0]).toMatchObject({ outcome: 'acknowledged', rejected: 1, message: 'larger than max' });
 });
 
 test('a destination that has no room for anything does not get a storm of halves', async () => {
-  const { spool, sent, deliveries } = delivering(() => ({
+  const { spool, sent, loop } = delivering(() => ({
     status: 'split',
     code: 'RESOURCE_EXHAUSTED',
     message: 'quota',
   }));
   spool.commit('a', request('m1', 8192));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   // The whole, one half, one quarter that is small enough for anyone; then it is given up.
   expect(sent.map(({ items }) => items)).toEqual([8192, 4096, 2048]);
@@ -183,29 +188,29 @@ test('a destination that has no room for anything does not get a storm of halves
 });
 
 test('a destination that hangs delays no other', async () => {
-  const { spool, deliveries } = delivering((endpoint, _request, _n, signal) =>
+  const { spool, loop } = delivering((endpoint, _request, _n, signal) =>
     endpoint === 'slow:1' ? new Promise((resolve) => signal.addEventListener('abort', () => resolve(DOWN))) : SENT,
   );
   spool.commit('slow', request('m1'));
   spool.commit('fast', request('m2'));
-  deliveries.put('slow', destination({ endpoint: 'slow:1' }));
-  deliveries.put('fast', destination({ endpoint: 'fast:1' }));
+  loop('slow').put(destination({ endpoint: 'slow:1' }));
+  loop('fast').put(destination({ endpoint: 'fast:1' }));
   await spool.empty('fast');
   spool.commit('fast', request('m3'));
-  deliveries.wake('fast');
+  loop('fast').wake();
   await spool.empty('fast');
   expect(spool.pending('slow')).toHaveLength(1);
-  expect(deliveries.states().get('slow')).toMatchObject({ activity: 'sending', oldest: { id: 1 } });
+  expect(loop('slow').state()).toMatchObject({ activity: 'sending', oldest: { id: 1 } });
 });
 
 test('without a destination nothing is sent; when it is put, everything goes out', async () => {
-  const { spool, sent, deliveries } = delivering(() => SENT);
+  const { spool, sent, loop } = delivering(() => SENT);
   spool.commit('a', request('m1'));
-  deliveries.wake('a');
+  loop('a').wake();
   await Promise.resolve();
-  expect(deliveries.states().get('a')?.activity).toBe('no-destination');
+  expect(loop('a').state().activity).toBe('no-destination');
   expect(sent).toEqual([]);
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent).toHaveLength(1);
 });
@@ -213,7 +218,7 @@ test('without a destination nothing is sent; when it is put, everything goes out
 test('new credentials are tried at once, not after the wait of the old ones', async () => {
   const waiting = Promise.withResolvers<void>();
   const clock = jumpingClock();
-  const { spool, sent, deliveries } = delivering((endpoint) => (endpoint === 'old:1' ? DOWN : SENT), {
+  const { spool, sent, loop } = delivering((endpoint) => (endpoint === 'old:1' ? DOWN : SENT), {
     sleep: async (ms, signal) => {
       if (Number.isFinite(ms) && !signal.aborted) waiting.resolve();
       await sleepUntilAborted(ms, signal);
@@ -221,28 +226,28 @@ test('new credentials are tried at once, not after the wait of the old ones', as
     nowMs: clock.nowMs,
   });
   spool.commit('a', request('m1'));
-  deliveries.put('a', destination({ endpoint: 'old:1' }));
+  loop('a').put(destination({ endpoint: 'old:1' }));
   await waiting.promise;
-  expect(deliveries.states().get('a')).toMatchObject({
+  expect(loop('a').state()).toMatchObject({
     activity: 'backing-off',
     nextAttemptAtMs: clock.nowMs() + 1000,
     consecutiveFailures: 1,
   });
-  deliveries.wake('a');
-  deliveries.put('a', destination({ endpoint: 'new:1' }));
+  loop('a').wake();
+  loop('a').put(destination({ endpoint: 'new:1' }));
   await spool.empty('a');
   expect(sent.map(({ endpoint }) => endpoint)).toEqual(['old:1', 'new:1']);
 });
 
 test('a batch that was dropped to make room is not missed', async () => {
-  const { spool, sent, deliveries } = delivering((_endpoint, one) => {
+  const { spool, sent, loop } = delivering((_endpoint, one) => {
     if (nameOf(one) !== 'm1') return SENT;
     spool.drop(1);
     return DOWN;
   });
   spool.commit('a', request('m1'));
   spool.commit('a', request('m2'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await spool.empty('a');
   expect(sent.map(({ name }) => name)).toEqual(['m1', 'm2']);
   expect(spool.verdicts.map(({ id }) => id)).toEqual([2]);
@@ -251,7 +256,7 @@ test('a batch that was dropped to make room is not missed', async () => {
 test('a spool that fails to record a verdict does not make the batch go out twice', async () => {
   const memory = memorySpool();
   let failures = 2;
-  const { sent, faults, deliveries } = delivering(() => SENT, {
+  const { sent, faults, loop } = delivering(() => SENT, {
     spool: {
       ...memory,
       finished: (id, verdict) =>
@@ -259,66 +264,49 @@ test('a spool that fails to record a verdict does not make the batch go out twic
     },
   });
   memory.commit('a', request('m1'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await memory.empty('a');
   expect(sent).toHaveLength(1);
   expect(faults).toHaveLength(2);
   expect(memory.verdicts).toEqual([{ id: 1, outcome: 'acknowledged', rejected: 0, attempts: 1 }]);
 });
 
-test('a destination that is removed is tried until its spool is empty or its grace is over', async () => {
+test('a destination that is to go is drained until its spool is empty, its grace is over or everything stops', async () => {
   const patient = delivering(() => SENT, { sleep: sleepUntilAborted });
   patient.spool.commit('a', request('m1'));
-  patient.deliveries.put('a', destination());
-  expect(await patient.deliveries.remove('a', 30_000)).toBe('drained');
+  patient.loop('a').put(destination());
+  expect(await patient.loop('a').drained(30_000)).toBe('drained');
   expect(patient.spool.verdicts).toHaveLength(1);
-  expect(patient.deliveries.states().size).toBe(0);
+  expect(await patient.loop('a').drained(30_000)).toBe('drained');
 
-  const hanging = delivering(
-    (_endpoint, _request, _n, signal) =>
-      new Promise((resolve) => signal.addEventListener('abort', () => resolve(DOWN))),
-  );
-  hanging.spool.commit('a', request('m1'));
-  hanging.deliveries.put('a', destination());
-  expect(await hanging.deliveries.remove('a', 30_000)).toBe('expired');
-  expect(hanging.spool.pending('a')).toHaveLength(1);
-});
+  const hang = (_endpoint: string, _request: EncodedRequest, _n: number, signal: AbortSignal): Promise<SendOutcome> =>
+    new Promise((resolve) => signal.addEventListener('abort', () => resolve(DOWN)));
+  const expiring = delivering(hang);
+  expiring.spool.commit('a', request('m1'));
+  expiring.loop('a').put(destination());
+  expect(await expiring.loop('a').drained(30_000)).toBe('expired');
 
-test('a destination that is put again while it is removed, or stopped, is kept', async () => {
-  const { spool, deliveries } = delivering(
-    (endpoint, _request, _n, signal) =>
-      endpoint === 'new:1' ? SENT : new Promise((resolve) => signal.addEventListener('abort', () => resolve(DOWN))),
-    { sleep: sleepUntilAborted },
-  );
-  spool.commit('a', request('m1'));
-  deliveries.put('a', destination({ endpoint: 'old:1' }));
-  const removed = deliveries.remove('a', 30_000);
-  await deliveries.stop();
-  expect(await removed).toBe('kept');
-  expect(spool.pending('a')).toHaveLength(1);
-
-  const again = delivering(() => SENT, { sleep: sleepUntilAborted });
-  again.deliveries.put('a', destination());
-  const undone = again.deliveries.remove('a', 30_000);
-  again.deliveries.put('a', destination());
-  expect(await undone).toBe('kept');
-  again.spool.commit('a', request('m2'));
-  again.deliveries.wake('a');
-  await again.spool.empty('a');
+  const stopping = delivering(hang, { sleep: sleepUntilAborted });
+  stopping.spool.commit('a', request('m1'));
+  stopping.loop('a').put(destination());
+  const end = stopping.loop('a').drained(30_000);
+  await stopping.loop('a').stop();
+  expect(await end).toBe('stopped');
+  expect(stopping.spool.pending('a')).toHaveLength(1);
 });
 
 test('stopping cancels what is under way and leaves it in the spool', async () => {
   const began = Promise.withResolvers<void>();
-  const { spool, deliveries } = delivering((_endpoint, _request, _n, signal) => {
+  const { spool, loop } = delivering((_endpoint, _request, _n, signal) => {
     began.resolve();
     return new Promise((resolve) =>
       signal.addEventListener('abort', () => resolve({ status: 'retry', code: 'CANCELLED', message: '' })),
     );
   });
   spool.commit('a', request('m1'));
-  deliveries.put('a', destination());
+  loop('a').put(destination());
   await began.promise;
-  await deliveries.stop();
+  await loop('a').stop();
   expect(spool.pending('a')).toHaveLength(1);
   expect(spool.verdicts).toEqual([]);
 });

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Destination } from '../../../src/model/destination.ts';
-import { createDeliveries } from '../../../src/exporters/delivery/deliveries.ts';
+import { startDelivery } from '../../../src/exporters/delivery/deliver.ts';
 import { encodeOtlp } from '../../../src/exporters/otlp/encode.ts';
 import { grpcSender } from '../../../src/exporters/otlp/grpc-send.ts';
 import type { OtlpJson } from '../../../src/exporters/otlp/json.ts';
+import { sleep } from '../../../src/runtime/destinations.ts';
 import {
   otelCollectorBinary,
   otelCollectorMissing,
@@ -83,17 +83,19 @@ describeWithCollector('a real OpenTelemetry Collector', () => {
     const grpcPort = Number(first.endpoint.split(':')[1]);
     const spool = memorySpool();
     const failure = Promise.withResolvers<void>();
-    const deliveries = createDeliveries({
+    const loop = startDelivery('d', {
       spool: { ...spool, attempted: async (id, attempts) => (failure.resolve(), spool.attempted(id, attempts)) },
-      open: (one: Destination) => grpcSender(one),
+      open: (one) => grpcSender(one),
+      nowMs: Date.now,
+      sleep,
       random: () => 0,
     });
     const commit = (value: string): void => {
       for (const request of encodeOtlp([metric(1, { name: value })]).requests) spool.commit('d', request);
-      deliveries.wake('d');
+      loop.wake();
     };
     const has = (name: string) => (requests: OtlpJson[]) => JSON.stringify(requests).includes(`"${name}"`);
-    deliveries.put('d', destination({ endpoint: first.endpoint, timeoutMs: 2000 }));
+    loop.put(destination({ endpoint: first.endpoint, timeoutMs: 2000 }));
     commit('before');
     await first.received(has('before'));
     await spool.empty('d');
@@ -105,7 +107,7 @@ describeWithCollector('a real OpenTelemetry Collector', () => {
     const second = await startOtelCollector({ dir, grpcPort });
     const received = await second.received(has('while.down.2'));
     await spool.empty('d');
-    await deliveries.stop();
+    await loop.stop();
     await second.stop();
     const names = [...JSON.stringify(received).matchAll(/"name":"(before|while[^"]*)"/g)].map((match) => match[1]);
     expect(names).toEqual(['before', 'while.down.1', 'while.down.2']);
