@@ -4,6 +4,8 @@ export interface Limits {
   readonly sourceLengthMax: number;
   /** Brackets, operators and calls inside each other. */
   readonly nestingMax: number;
+  /** Operators beside each other in one expression; the grammar parser cannot take many more. */
+  readonly chainMax: number;
   /** Evaluated syntax nodes, function bodies counted each time they are run. */
   readonly stepsMax: number;
   /** Nodes of one column expression. */
@@ -21,6 +23,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   sourceLengthMax: 262_144,
   nestingMax: 200,
+  chainMax: 300,
   stepsMax: 200_000,
   expressionNodesMax: 1500,
   planNodesMax: 200_000,

@@ -30,7 +30,7 @@ export function parse(
     );
     return undefined;
   }
-  const { text, original, lineComments, problems } = scan(source, limits.nestingMax);
+  const { text, original, lineComments, problems } = scan(source, limits);
   for (const problem of problems) diagnostics.report(problem.code, problem.at, problem.message, problem.suggestion);
   if (problems.length > 0) return undefined;
 
@@ -63,7 +63,8 @@ function reportSyntaxErrors(reader: Reader, top: SyntaxNode): void {
   do {
     if (!cursor.type.isError || count >= SYNTAX_ERRORS_MAX) continue;
     const { from, to } = cursor;
-    if (isDoubledComma(reader.text, from, to)) continue;
+    // What is missing at the very end follows from what was wrong before.
+    if (count > 0 && from === to && reader.text.slice(to).trim() === '') continue;
     const line = reader.text.lastIndexOf('\n', from);
     if (line === lastLine) continue;
     lastLine = line;
@@ -77,10 +78,6 @@ function reportSyntaxErrors(reader: Reader, top: SyntaxNode): void {
     reader.diagnostics.report('SYNTAX_ERROR', reader.original(from), what);
   } while (cursor.next());
 }
-
-/** `f(a,, b)`: the second comma is tolerated (pxl.md 1.7). */
-const isDoubledComma = (text: string, from: number, to: number): boolean =>
-  text.slice(from, to) === ',' && /,\s*$/.test(text.slice(Math.max(0, from - 200), from));
 
 function readBlock(reader: Reader, nodes: readonly SyntaxNode[], indent: number): Statement[] {
   const statements: Statement[] = [];

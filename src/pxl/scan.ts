@@ -3,6 +3,7 @@
 // tolerant than Python's grammar: one missing comma before a keyword argument, `1.`, `ur''`. Insertions are recorded,
 // so that every offset maps back to the text as written.
 import type { Code } from './codes.ts';
+import type { Limits } from './limits.ts';
 
 export interface ScanProblem {
   readonly code: Code;
@@ -34,6 +35,8 @@ interface Bracket {
   readonly at: number;
   readonly call: boolean;
   missingComma: boolean;
+  /** Operators since the last comma. */
+  operators: number;
 }
 
 interface Edit {
@@ -84,8 +87,8 @@ function apply(text: string, edits: readonly Edit[]): Pick<Scan, 'text' | 'origi
   };
 }
 
-/** Scans `source` once, left to right; `nestingMax` bounds the brackets that may be open at a time. */
-export function scan(source: string, nestingMax: number): Scan {
+/** Scans `source` once, left to right; the limits bound open brackets and the operators of one expression. */
+export function scan(source: string, { nestingMax, chainMax }: Pick<Limits, 'nestingMax' | 'chainMax'>): Scan {
   // Carriage returns mean nothing (pxl.md 1.1), but a line joined by `\` CR LF must stay joined.
   const text = source.replaceAll('\\\r\n', ' \\\n').replaceAll('\r', ' ');
   const edits: Edit[] = [];
@@ -96,9 +99,23 @@ export function scan(source: string, nestingMax: number): Scan {
   let operand = false;
   let operandEnd = 0;
   let lastName = false;
+  let afterComma = false;
 
+  const outside = { operators: 0 };
+  const countOperator = (at: number): void => {
+    const level = open.at(-1) ?? outside;
+    level.operators++;
+    if (level.operators === chainMax + 1) {
+      const message = `this expression has more than ${chainMax} operators`;
+      problems.push({ code: 'NESTING_TOO_DEEP', at, message, suggestion: 'put parts of it into columns or brackets' });
+    }
+  };
+  const endExpression = (): void => {
+    (open.at(-1) ?? outside).operators = 0;
+  };
   const ended = (end: number, isOperand: boolean, isName = false): void => {
     operand = isOperand;
+    afterComma = false;
     operandEnd = end;
     lastName = isName;
   };
@@ -114,6 +131,7 @@ export function scan(source: string, nestingMax: number): Scan {
         at,
         call: c === '(' && operand && (lastName || ')]'.includes(text[operandEnd - 1] ?? '')),
         missingComma: false,
+        operators: 0,
       });
       ended(at + 1, false);
       return;
@@ -133,11 +151,15 @@ export function scan(source: string, nestingMax: number): Scan {
       return end;
     },
     space(token, _, end) {
-      if (open.length === 0 && token.includes('\n') && !token.startsWith('\\')) ended(end, false);
+      if (open.length === 0 && token.includes('\n') && !token.startsWith('\\')) {
+        endExpression();
+        ended(end, false);
+      }
       return end;
     },
     string: scanString,
-    name(token, _, end) {
+    name(token, at, end) {
+      if (token === 'and' || token === 'or') countOperator(at);
       if (missingCommaBefore(end)) {
         edits.push({ at: operandEnd, remove: 0, insert: ',' });
         const top = open.at(-1);
@@ -160,8 +182,14 @@ export function scan(source: string, nestingMax: number): Scan {
       }
       return end;
     },
-    operator(_token, _at, end) {
+    operator(token, at, end) {
+      // `f(a,, b)`: a doubled comma counts as one (pxl.md 1.7).
+      const doubled = token === ',' && afterComma && open.at(-1)?.call === true;
+      if (doubled) edits.push({ at, remove: 1, insert: ' ' });
+      if (token === ',' || token === ';' || token === ':' || token === '=') endExpression();
+      else if (token !== '.') countOperator(at);
       ended(end, false);
+      afterComma = token === ',' && !doubled;
       return end;
     },
   };
