@@ -5,7 +5,8 @@ import type { KtimeNs, LossReason } from '../protocol.ts';
 import { BODY_BYTES_KEPT, bodyCell, keepsBody } from './body.ts';
 import { ChunkFraming, beginsChunk } from './chunks.ts';
 import { type HeadCache, type KnownHead, startsWithHead } from './head-cache.ts';
-import { HEAD_BYTES_MAX, type Head, headEnd } from './head.ts';
+import { type Head, headEnd } from './head.ts';
+import { PartialHead } from './partial-head.ts';
 import { guessRequest, guessResponse } from './start-line.ts';
 
 /** How the end of a message is found once its head is known. `unknown`: it cannot be; look for the next head. */
@@ -60,9 +61,8 @@ export class MessageReader {
   #head: Head | undefined;
   /** The head that this direction last had and that is likely to come again. */
   #known: KnownHead | undefined;
-  /** The beginning of an unfinished head: `#partialLength` bytes of it. */
-  #partial: Uint8Array = EMPTY;
-  #partialLength = 0;
+  /** The beginning of an unfinished head. */
+  readonly #partial = new PartialHead();
   /** Bytes left of a body of known length. */
   #left = 0;
   readonly #chunks = new ChunkFraming();
@@ -84,12 +84,12 @@ export class MessageReader {
   }
 
   get bytesHeld(): number {
-    return this.#partial.length + this.#kept.length;
+    return this.#partial.bytes.length + this.#kept.length;
   }
 
   /** Whether a head has begun that is not complete. */
   get hasPartialHead(): boolean {
-    return this.#partialLength > 0;
+    return this.#partial.length > 0;
   }
 
   /** Within a message with a body, of which no byte came yet. */
@@ -112,9 +112,11 @@ export class MessageReader {
     while (at < to) {
       switch (this.#state) {
         case 'start':
-          if (this.#partialLength === 0) {
+          if (this.#partial.length === 0) {
             while (at < to && (bytes[at] === CR || bytes[at] === LF)) at++;
-            if (at === to || !this.#events.mayStart()) return at;
+            if (at === to) return at;
+            // Only what can be a message has to wait for its turn.
+            if (!this.#events.mayStart() && this.#guess(bytes, at, to) !== 'no') return at;
           }
           at = this.#takeHead(bytes, at, to, time);
           break;
@@ -170,8 +172,7 @@ export class MessageReader {
   close(time: KtimeNs): void {
     if (this.#head !== undefined && this.#lastTime === UNSEEN) this.#spoil(time, 0, 'gap');
     if (this.#head !== undefined) this.#end(this.#lastTime, this.#kept, 0, this.#keptLength);
-    this.#partial = EMPTY;
-    this.#partialLength = 0;
+    this.#partial.clear();
   }
 
   #guess(bytes: Uint8Array, from: number, to: number): 'yes' | 'maybe' | 'no' {
@@ -206,7 +207,7 @@ export class MessageReader {
   }
 
   #takeHead(bytes: Uint8Array, from: number, to: number, time: KtimeNs): number {
-    if (this.#partialLength > 0) return this.#takePartial(bytes, from, to, time);
+    if (this.#partial.length > 0) return this.#takePartial(bytes, from, to, time);
     const known = this.#known;
     if (known !== undefined && startsWithHead(known, bytes, from, to)) {
       this.#begin(known.head, time);
@@ -228,36 +229,22 @@ export class MessageReader {
 
   /** Adds to an unfinished head, and parses it once its end is there. */
   #takePartial(bytes: Uint8Array, from: number, to: number, time: KtimeNs): number {
-    const before = this.#partialLength;
-    const length = Math.min(before + to - from, HEAD_BYTES_MAX);
-    this.#growPartial(length);
-    this.#partial.set(bytes.subarray(from, from + length - before), before);
-    const end = headEnd(this.#partial, 0, length, before);
-    const head = end < 0 ? undefined : this.#cache.find(this.#partial, 0, end, this.#isRequest);
+    const partial = this.#partial;
+    const before = partial.length;
+    partial.append(bytes, from, to);
+    const end = headEnd(partial.bytes, 0, partial.length, before);
+    const head = end < 0 ? undefined : this.#cache.find(partial.bytes, 0, end, this.#isRequest);
     if (head !== undefined) {
-      this.#dropPartial();
+      partial.clear();
       this.#begin(head, time);
       return from + end - before;
     }
-    const isFull = length === HEAD_BYTES_MAX;
-    if (end < 0 && !isFull && (before > GUESS_BYTES_MAX || this.#guess(this.#partial, 0, length) !== 'no')) {
-      this.#partialLength = length;
-    } else {
-      this.#break(time, to - from, end < 0 && isFull ? 'limit' : 'malformed');
+    const isHopeless = before <= GUESS_BYTES_MAX && this.#guess(partial.bytes, 0, partial.length) === 'no';
+    if (end >= 0 || partial.isFull || isHopeless) {
+      const rest = to - from - (partial.length - before);
+      this.#break(time, rest, end < 0 && !isHopeless ? 'limit' : 'malformed');
     }
     return to;
-  }
-
-  #growPartial(length: number): void {
-    if (length <= this.#partial.length) return;
-    const grown = new Uint8Array(Math.min(HEAD_BYTES_MAX, Math.max(512, 2 * length)));
-    grown.set(this.#partial.subarray(0, this.#partialLength));
-    this.#partial = grown;
-  }
-
-  #dropPartial(): void {
-    this.#partial = EMPTY;
-    this.#partialLength = 0;
   }
 
   #begin(head: Head, time: KtimeNs): void {
@@ -307,11 +294,11 @@ export class MessageReader {
   #break(time: KtimeNs, bytes: number, reason: LossReason): void {
     const isFirst = this.#state !== 'lost' && !this.#isTentative;
     const isBetween = this.#head === undefined;
-    const lost = bytes + this.#partialLength;
+    const lost = bytes + this.#partial.length;
     this.#state = 'lost';
     this.#isTentative = false;
     this.#head = undefined;
-    this.#dropPartial();
+    this.#partial.clear();
     this.#kept = EMPTY;
     this.#keptLength = 0;
     this.#events.broken(time, lost, reason, isFirst, isBetween);

@@ -306,14 +306,15 @@ export class HttpTracker implements ProtocolTracker {
   }
 
   #lose(time: KtimeNs, exchanges: number, bytes: number, reason: LossReason): void {
-    if (exchanges > 0 || bytes > 0) this.#sink.lost(time, exchanges, bytes, reason);
+    // After a stop the rest of the message is still gone through; it is nobody's loss.
+    if (!this.#isStopped && (exchanges > 0 || bytes > 0)) this.#sink.lost(time, exchanges, bytes, reason);
   }
 
   #stop(reason: string, time: KtimeNs): void {
+    this.#pairing.close(time);
     this.#isStopped = true;
     this.#requests.clear();
     this.#responses.clear();
-    this.#pairing.close(time);
     this.#sink.stop(reason);
   }
 }

@@ -112,7 +112,7 @@ export function converse(conversation: string, { role = 'server', fromOpen = tru
       tracker.close(role === 'client' ? request : response, role === 'client' ? response : request, time);
     } else {
       time += MS;
-      const [, mark = '', text = ''] = /^[<>]([0-9]*|!) ?(.*)$/.exec(line) ?? [];
+      const [, mark = '', text = ''] = /^[<>](!|[0-9]*) ?(.*)$/.exec(line) ?? [];
       const bytes = unescape(text);
       const size = bytes.length + (mark === '!' ? 0 : Number(mark));
       if (mark !== '!') tracker.message(sent, position[direction], size, bytes, time);
