@@ -118,8 +118,9 @@ export function createDestinations(options: DestinationsOptions): Destinations {
       const leaving = {};
       if (entry !== undefined) {
         entry.leaving = leaving;
-        await entry.loop.drained(graceMs);
-        if (entry.leaving !== leaving) return;
+        const end = await entry.loop.drained(graceMs);
+        // stopped: the process ends meanwhile; what is left is for the next one to decide
+        if (end === 'stopped' || entry.leaving !== leaving) return;
         entries.delete(name);
         await entry.loop.stop();
       }

@@ -48,7 +48,9 @@ export function openPacedRecording(path: string, { alignNs, nowNs, sleep }: Pace
           if (view.getUint16(at + 4, true) !== FRAME.CLOCK) continue;
           const realtime = view.getBigUint64(at + WIRE_HEADER_BYTES, true);
           if (shiftNs === undefined) {
-            shiftNs = ((nowNs() - realtime) / alignNs) * alignNs;
+            const ageNs = nowNs() - realtime;
+            // floored, so that the recording begins in the past also where it was made on a clock that was ahead
+            shiftNs = ageNs - (((ageNs % alignNs) + alignNs) % alignNs);
             shift.resolve(shiftNs);
           }
           view.setBigUint64(at + WIRE_HEADER_BYTES, realtime + shiftNs, true);
