@@ -81,6 +81,8 @@ export interface ExportScriptStatus {
     readonly reason?: string;
     readonly metrics: number;
     readonly spans: number;
+    /** Upper bound of the exchanges that were not seen. */
+    readonly lost: number;
   })[];
 }
 
