@@ -124,12 +124,20 @@ export function selectColumns(batch: Batch, names: readonly string[]): Batch {
   };
 }
 
-/** Bytes of the buffers behind a column, whole buffers where it is a slice of them. */
+/** Bytes that the rows of a column take; of a dictionary-encoded one the codes and the whole dictionary. */
 export function columnBytes(column: Column): number {
   if (column.type !== 'STRING') return column.values.byteLength;
-  const { offsets, byteLength } = column.dictionary;
-  return (column.codes?.byteLength ?? 0) + offsets.byteLength + byteLength;
+  const { codes, dictionary } = column;
+  return (codes?.byteLength ?? 0) + dictionary.offsets.byteLength + dictionary.byteLength;
 }
 
 export const batchBytes = (batch: Batch): number =>
   batch.columns.reduce((bytes, column) => bytes + columnBytes(column), 0);
+
+/** Bytes of the buffers that a column keeps in memory: whole buffers, also where the column is a slice of them. */
+export function allocatedBytes(column: Column): number {
+  if (column.type !== 'STRING') return column.values.buffer.byteLength;
+  const { codes, dictionary } = column;
+  const codeBytes = codes === undefined ? 0 : codes.buffer.byteLength;
+  return codeBytes + dictionary.offsets.buffer.byteLength + dictionary.data.buffer.byteLength;
+}

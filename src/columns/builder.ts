@@ -2,7 +2,7 @@
 // out stays valid and unchanged while more is appended.
 import type { Cell, DataType, Uint128 } from '../model/types.ts';
 import type { BooleanColumn, Column, Float64Column, Int64Column, Uint128Column } from './column.ts';
-import { StringBuilder } from './string-builder.ts';
+import { NO_SIZES, StringBuilder, isNearlyFull, type BuilderSizes } from './string-builder.ts';
 
 const INITIAL_ROWS = 64;
 
@@ -29,9 +29,9 @@ abstract class FixedBuilder<Element, Values extends FixedValues<Element, Values>
   protected values: Values;
   private readonly width: number;
 
-  constructor(width: number) {
+  constructor(width: number, { rows }: BuilderSizes) {
     this.width = width;
-    this.values = this.allocate(0);
+    this.values = this.allocate(rows * width);
   }
 
   protected abstract allocate(elements: number): Values;
@@ -66,30 +66,39 @@ abstract class FixedBuilder<Element, Values extends FixedValues<Element, Values>
     return this.values.byteLength;
   }
 
+  get sizes(): BuilderSizes {
+    return { rows: this.length, entries: 0, dataBytes: 0 };
+  }
+
   get usedBytes(): number {
     return this.length * this.width * this.values.BYTES_PER_ELEMENT;
   }
 
   finish(): Built {
     const end = this.length * this.width;
-    return this.column(end === this.values.length ? this.values : this.values.slice(0, end), this.length);
+    const isKept = isNearlyFull(end, this.values.length);
+    return this.column(isKept ? this.values.subarray(0, end) : this.values.slice(0, end), this.length);
   }
 }
 
 export class Int64Builder extends FixedBuilder<bigint, BigInt64Array, Int64Column> {
   readonly type: 'INT64' | 'TIME64NS';
   /** The same memory by halves: a number is stored without making a bigint of it. */
-  private halves = new Int32Array(0);
+  private halves: Int32Array;
 
-  constructor(type: 'INT64' | 'TIME64NS' = 'INT64') {
-    super(1);
+  constructor(type: 'INT64' | 'TIME64NS' = 'INT64', sizes = NO_SIZES) {
+    super(1, sizes);
     this.type = type;
+    this.halves = new Int32Array(this.values.buffer);
   }
 
   protected allocate(elements: number): BigInt64Array {
-    const values = new BigInt64Array(elements);
-    this.halves = new Int32Array(values.buffer);
-    return values;
+    return new BigInt64Array(elements);
+  }
+
+  protected override grow(): void {
+    super.grow();
+    this.halves = new Int32Array(this.values.buffer);
   }
 
   protected column(values: BigInt64Array, length: number): Int64Column {
@@ -115,8 +124,8 @@ export class Int64Builder extends FixedBuilder<bigint, BigInt64Array, Int64Colum
 export class Float64Builder extends FixedBuilder<number, Float64Array, Float64Column> {
   readonly type = 'FLOAT64';
 
-  constructor() {
-    super(1);
+  constructor(sizes = NO_SIZES) {
+    super(1, sizes);
   }
 
   protected allocate(elements: number): Float64Array {
@@ -137,8 +146,8 @@ export class Float64Builder extends FixedBuilder<number, Float64Array, Float64Co
 export class BooleanBuilder extends FixedBuilder<number, Uint8Array, BooleanColumn> {
   readonly type = 'BOOLEAN';
 
-  constructor() {
-    super(1);
+  constructor(sizes = NO_SIZES) {
+    super(1, sizes);
   }
 
   protected allocate(elements: number): Uint8Array {
@@ -161,8 +170,8 @@ const isUint128 = (cell: Cell): cell is Uint128 => typeof cell === 'object' && '
 export class Uint128Builder extends FixedBuilder<bigint, BigUint64Array, Uint128Column> {
   readonly type = 'UINT128';
 
-  constructor() {
-    super(2);
+  constructor(sizes = NO_SIZES) {
+    super(2, sizes);
   }
 
   protected allocate(elements: number): BigUint64Array {
@@ -207,23 +216,27 @@ export interface ColumnBuilder {
   readonly byteLength: number;
   /** Bytes that `finish` would keep, about. */
   readonly usedBytes: number;
-  /** The column, in buffers of its exact size. The builder must not be used afterwards. */
+  readonly sizes: BuilderSizes;
+  /** The column, in buffers with at most an eighth to spare. The builder must not be used afterwards. */
   finish(): Column;
 }
 
-/** A builder for `type`. `bytesMax` cuts and marks longer STRING cells; without it they are kept whole. */
-export function columnBuilder(type: DataType, bytesMax?: number): ColumnBuilder {
+/**
+ * A builder for `type`. `bytesMax` cuts and marks longer STRING cells; without it they are kept whole. With the sizes of
+ * an earlier builder it starts as large as that one became.
+ */
+export function columnBuilder(type: DataType, bytesMax?: number, sizes?: BuilderSizes): ColumnBuilder {
   switch (type) {
     case 'BOOLEAN':
-      return new BooleanBuilder();
+      return new BooleanBuilder(sizes);
     case 'INT64':
     case 'TIME64NS':
-      return new Int64Builder(type);
+      return new Int64Builder(type, sizes);
     case 'FLOAT64':
-      return new Float64Builder();
+      return new Float64Builder(sizes);
     case 'UINT128':
-      return new Uint128Builder();
+      return new Uint128Builder(sizes);
     case 'STRING':
-      return new StringCellBuilder(bytesMax);
+      return new StringCellBuilder(bytesMax, sizes);
   }
 }

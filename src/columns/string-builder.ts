@@ -81,6 +81,19 @@ function hashScratch(length: number): number {
   return hash ^ (hash >>> 16);
 }
 
+/** How large a finished builder was: the next of its kind starts at that size and need not grow. */
+export interface BuilderSizes {
+  readonly rows: number;
+  /** Of a STRING column: dictionary entries, and bytes of all of them. */
+  readonly entries: number;
+  readonly dataBytes: number;
+}
+
+export const NO_SIZES: BuilderSizes = { rows: 0, entries: 0, dataBytes: 0 };
+
+/** Whether a buffer may stay as it is when its column is finished: copying would free less than an eighth of it. */
+export const isNearlyFull = (used: number, capacity: number): boolean => used * 8 >= capacity * 7;
+
 export class StringBuilder {
   readonly type = 'STRING';
   /** Rows so far. */
@@ -90,22 +103,29 @@ export class StringBuilder {
 
   private readonly bytesMax: number;
   /** Undefined once the column is plain. */
-  private codes: Int32Array | undefined = new Int32Array(0);
+  private codes: Int32Array | undefined;
   private entries = 0;
-  private offsets = new Int32Array(1);
-  private data = Buffer.alloc(0);
-  private words = new DataView(new ArrayBuffer(0));
-  private hashes = new Int32Array(0);
+  private offsets: Int32Array;
+  private data: Buffer<ArrayBuffer>;
+  private words: DataView;
+  private hashes: Int32Array;
   /** Open addressing; a slot holds code + 1, or 0. */
-  private slots = new Int32Array(INITIAL_SLOTS);
+  private slots: Int32Array;
   /** Bytes of all rows together: what plain layout would take. */
   private rowBytes = 0;
   private lastText = '';
   private lastCode = -1;
 
   /** Cells longer than `bytesMax` bytes are cut there and marked; the cut may split a UTF-8 sequence. */
-  constructor(bytesMax = DATA_BYTES_MAX - suffix.length) {
+  constructor(bytesMax = DATA_BYTES_MAX - suffix.length, { rows, entries, dataBytes }: BuilderSizes = NO_SIZES) {
     this.bytesMax = bytesMax;
+    this.codes = new Int32Array(rows);
+    this.offsets = new Int32Array(entries + 1);
+    this.hashes = new Int32Array(Math.min(entries, rows >>> 1));
+    this.slots = new Int32Array(Math.max(INITIAL_SLOTS, 2 ** Math.ceil(Math.log2(this.hashes.length * 2 + 1))));
+    const buffer = new ArrayBuffer(dataBytes);
+    this.data = Buffer.from(buffer);
+    this.words = new DataView(buffer);
   }
 
   append(cell: string | Uint8Array): void {
@@ -262,8 +282,8 @@ export class StringBuilder {
     const codes = this.codes;
     if (codes === undefined) return;
     const { offsets, data, length } = this;
-    const plainOffsets = new Int32Array(Math.max(64, codes.length + 1));
-    const plain = Buffer.from(new ArrayBuffer(this.rowBytes));
+    const plainOffsets = new Int32Array(Math.max(64, codes.length + 1, offsets.length));
+    const plain = Buffer.from(new ArrayBuffer(Math.max(this.rowBytes, data.length)));
     let end = 0;
     for (let row = 0; row < length; row++) {
       const code = codes[row] ?? 0;
@@ -352,18 +372,22 @@ export class StringBuilder {
     );
   }
 
-  /** The column, in buffers of exactly its size. The builder must not be used afterwards. */
+  get sizes(): BuilderSizes {
+    return { rows: this.length, entries: this.entries, dataBytes: this.offsets[this.entries] ?? 0 };
+  }
+
+  /** The column, in buffers with at most an eighth to spare. The builder must not be used afterwards. */
   finish(): StringColumn {
     if (this.codes !== undefined && this.isMostlyDistinct()) this.becomePlain();
     const { codes, entries, length } = this;
-    const offsets = exact(this.offsets, entries + 1);
+    const offsets = fitted(this.offsets, entries + 1);
     const end = offsets[entries] ?? 0;
-    const data = end === this.data.length ? bytesOf(this.data) : bytesOf(this.data).slice(0, end);
+    const data = bytesOf(this.data);
     return {
       type: 'STRING',
       length,
-      codes: codes === undefined ? undefined : exact(codes, length),
-      dictionary: dictionaryOf(offsets, data),
+      codes: codes === undefined ? undefined : fitted(codes, length),
+      dictionary: dictionaryOf(offsets, isNearlyFull(end, data.length) ? data.subarray(0, end) : data.slice(0, end)),
     };
   }
 }
@@ -371,5 +395,5 @@ export class StringBuilder {
 /** The same memory without Buffer's methods. */
 const bytesOf = (data: Buffer<ArrayBuffer>): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.length);
 
-const exact = (values: Int32Array, length: number): Int32Array =>
-  values.length === length ? values : values.slice(0, length);
+const fitted = (values: Int32Array, length: number): Int32Array =>
+  isNearlyFull(length, values.length) ? values.subarray(0, length) : values.slice(0, length);

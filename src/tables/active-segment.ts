@@ -4,7 +4,7 @@
 //   rows    0 ........ a ........ b ...... n      [0, a) and [a, b) were handed to readers: sorted, never moved again.
 //           | run      | run      | tail   |      The tail is sorted in place, and becomes a run, when the next one reads.
 import { columnBuilder, type ColumnBuilder } from '../columns/builder.ts';
-import { StringBuilder } from '../columns/string-builder.ts';
+import { StringBuilder, type BuilderSizes } from '../columns/string-builder.ts';
 import { BYTES_MAX_DEFAULT, type TableColumn } from '../model/catalogue.ts';
 import type { Cell } from '../model/types.ts';
 import { sortPiece, type Piece } from './piece.ts';
@@ -24,8 +24,11 @@ export class ActiveSegment {
   private isTailSorted = true;
   private runs: { readonly start: number; readonly end: number }[] = [];
 
-  constructor(columns: readonly TableColumn[]) {
-    this.builders = columns.map(({ type, bytesMax }) => columnBuilder(type, bytesMax ?? BYTES_MAX_DEFAULT));
+  /** `sizes`: those that the columns of the segment before had; this one will be about as large. */
+  constructor(columns: readonly TableColumn[], sizes: readonly BuilderSizes[] = []) {
+    this.builders = columns.map(({ type, bytesMax }, i) =>
+      columnBuilder(type, bytesMax ?? BYTES_MAX_DEFAULT, sizes[i]),
+    );
     this.strings = this.builders.filter((builder) => builder instanceof StringBuilder);
     this.timeColumn = columns.findIndex((column) => column.name === 'time_');
   }
@@ -51,6 +54,15 @@ export class ActiveSegment {
   /** Runs that readers made so far. */
   get runCount(): number {
     return this.runs.length;
+  }
+
+  get sizes(): BuilderSizes[] {
+    return this.builders.map((builder) => builder.sizes);
+  }
+
+  /** Bytes that the rows take, without what is allocated for more of them. */
+  get usedBytes(): number {
+    return this.builders.reduce((sum, builder) => sum + builder.usedBytes, 0);
   }
 
   get byteLength(): number {

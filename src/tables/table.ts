@@ -1,5 +1,5 @@
 // One table of the store: sealed segments, oldest first, and the active one. Bounded in bytes: the oldest segments go.
-import { columnBytes } from '../columns/batch.ts';
+import { allocatedBytes } from '../columns/batch.ts';
 import type { TableDefinition } from '../model/catalogue.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 import type { Cell } from '../model/types.ts';
@@ -89,7 +89,7 @@ export class Table {
   private check(): void {
     this.textSinceCheck = 0;
     this.activeBytes = this.active.byteLength;
-    if (this.active.length >= ROWS_PER_BATCH_MAX || this.activeBytes >= this.segmentBytesMax) this.seal();
+    if (this.active.length >= ROWS_PER_BATCH_MAX || this.active.usedBytes >= this.segmentBytesMax) this.seal();
     while (this.sealedBytes + this.activeBytes > this.budgetBytes) {
       const oldest = this.sealed.shift();
       if (oldest === undefined) break;
@@ -101,12 +101,13 @@ export class Table {
   private seal(): void {
     if (this.active.length === 0) return;
     this.truncatedInSealed += this.active.cellsTruncated;
+    const { sizes } = this.active;
     const piece = this.active.finish();
-    const bytes = piece.columns.reduce((sum, column) => sum + columnBytes(column), 0);
+    const bytes = piece.columns.reduce((sum, column) => sum + allocatedBytes(column), 0);
     this.sealed.push({ piece, bytes });
     this.sealedBytes += bytes;
-    this.active = new ActiveSegment(this.definition.columns);
-    this.activeBytes = 0;
+    this.active = new ActiveSegment(this.definition.columns, sizes);
+    this.activeBytes = this.active.byteLength;
   }
 
   private expire(times: BigInt64Array): void {
