@@ -1,8 +1,9 @@
 // Builds columns cell by cell: one builder a type, all with the same life. Buffers double as they grow; what `view` gave
 // out stays valid and unchanged while more is appended.
 import type { Cell, DataType, Uint128 } from '../model/types.ts';
+import { NO_SIZES, isNearlyFull, type BuilderSizes } from './builder-sizes.ts';
 import type { BooleanColumn, Column, Float64Column, Int64Column, Uint128Column } from './column.ts';
-import { NO_SIZES, StringBuilder, isNearlyFull, type BuilderSizes } from './string-builder.ts';
+import { StringBuilder } from './string-builder.ts';
 
 const INITIAL_ROWS = 64;
 

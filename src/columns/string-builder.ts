@@ -1,11 +1,10 @@
 // Builds a STRING column: every cell's bytes are looked up in a growing dictionary, so a repeated value costs one code.
 // A column whose cells turn out to be mostly distinct goes over to plain layout while it is built. Texts are never kept,
 // only their bytes: a text cut out of a large buffer does not keep that buffer alive.
+import { NO_SIZES, isNearlyFull, type BuilderSizes } from './builder-sizes.ts';
 import { dictionaryOf } from './dictionary.ts';
+import { TRUNCATED, hashScratch, scratch, scratchWords, writeScratch } from './scratch.ts';
 import type { StringColumn } from './column.ts';
-
-/** What a cell that is longer than its column's limit ends with, after the cut. */
-export const TRUNCATED = '... [TRUNCATED]';
 
 /** Distinct values seen before a growing column may be taken for mostly distinct; fewer are cheap to keep either way. */
 const ENTRIES_BEFORE_PLAIN = 8192;
@@ -13,86 +12,12 @@ const ENTRIES_BEFORE_PLAIN = 8192;
 /** Slots tried before the hash table is given up: only crafted input comes here, and it must not make appends slow. */
 const PROBES_MAX = 64;
 
+/** Texts up to this length are compared with the one before; longer ones may be slices that keep a large text alive. */
+const REMEMBERED_LENGTH_MAX = 12;
+
 const DATA_BYTES_MAX = 0x7fff_ffff;
 const INITIAL_DATA_BYTES = 256;
 const INITIAL_SLOTS = 64;
-
-/** Texts up to this length are written by a loop, longer ones by the runtime: a call costs more than a few stores. */
-const LOOP_LENGTH_MAX = 12;
-
-const suffix = Buffer.from(TRUNCATED);
-
-/**
- * One cell at a time passes through here, word-aligned, so that hashing and comparing go by four bytes (of a
- * little-endian machine, as all that Node 24 runs on are). Shared by all builders: nothing is kept in it between calls.
- */
-let scratch = Buffer.alloc(0);
-let scratchWords = new Int32Array(0);
-
-function reserveScratch(bytes: number): void {
-  if (bytes <= scratch.length) return;
-  const buffer = new ArrayBuffer(Math.max(4096, 2 ** Math.ceil(Math.log2(bytes))));
-  scratch = Buffer.from(buffer);
-  scratchWords = new Int32Array(buffer);
-}
-reserveScratch(4096);
-
-/** Writes a cell into the scratch buffer, cut at `bytesMax` and marked if it is longer; returns its length in bytes. */
-function writeScratch(cell: string | Uint8Array, bytesMax: number): number {
-  let length: number;
-  if (typeof cell === 'string') {
-    const text = cell.length > bytesMax ? cell.slice(0, bytesMax + 1) : cell;
-    reserveScratch(text.length * 3 + 4 + suffix.length);
-    length = writeText(text);
-  } else {
-    const bytes = cell.length > bytesMax ? cell.subarray(0, bytesMax + 1) : cell;
-    reserveScratch(bytes.length + 4 + suffix.length);
-    scratch.set(bytes);
-    length = bytes.length;
-  }
-  if (length <= bytesMax) return length;
-  scratch.set(suffix, bytesMax);
-  return bytesMax + suffix.length;
-}
-
-function writeText(text: string): number {
-  const length = text.length;
-  if (length > LOOP_LENGTH_MAX) return scratch.write(text, 0, 'utf8');
-  for (let i = 0; i < length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return scratch.write(text, 0, 'utf8');
-    scratch[i] = unit;
-  }
-  return length;
-}
-
-/** A hash of the first `length` bytes of the scratch buffer. Clears up to three bytes behind them. */
-function hashScratch(length: number): number {
-  scratch[length] = 0;
-  scratch[length + 1] = 0;
-  scratch[length + 2] = 0;
-  const words = (length + 3) >>> 2;
-  let hash = length;
-  for (let i = 0; i < words; i++) {
-    hash = Math.imul(hash ^ (scratchWords[i] ?? 0), 0x9e37_79b1);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash ^ (hash >>> 13), 0x85eb_ca6b);
-  return hash ^ (hash >>> 16);
-}
-
-/** How large a finished builder was: the next of its kind starts at that size and need not grow. */
-export interface BuilderSizes {
-  readonly rows: number;
-  /** Of a STRING column: dictionary entries, and bytes of all of them. */
-  readonly entries: number;
-  readonly dataBytes: number;
-}
-
-export const NO_SIZES: BuilderSizes = { rows: 0, entries: 0, dataBytes: 0 };
-
-/** Whether a buffer may stay as it is when its column is finished: copying would free less than an eighth of it. */
-export const isNearlyFull = (used: number, capacity: number): boolean => used * 8 >= capacity * 7;
 
 export class StringBuilder {
   readonly type = 'STRING';
@@ -117,7 +42,7 @@ export class StringBuilder {
   private lastCode = -1;
 
   /** Cells longer than `bytesMax` bytes are cut there and marked; the cut may split a UTF-8 sequence. */
-  constructor(bytesMax = DATA_BYTES_MAX - suffix.length, { rows, entries, dataBytes }: BuilderSizes = NO_SIZES) {
+  constructor(bytesMax = DATA_BYTES_MAX - TRUNCATED.length, { rows, entries, dataBytes }: BuilderSizes = NO_SIZES) {
     this.bytesMax = bytesMax;
     this.codes = new Int32Array(rows);
     this.offsets = new Int32Array(entries + 1);
@@ -138,8 +63,7 @@ export class StringBuilder {
         const code = this.intern(cell);
         if (code < 0) return;
         this.lastCode = code;
-        // A short text is cheap to compare and to keep; a long one might be a slice of something large.
-        this.lastText = cell.length <= LOOP_LENGTH_MAX ? cell : '';
+        this.lastText = cell.length <= REMEMBERED_LENGTH_MAX ? cell : '';
         if (this.lastText === '' && cell !== '') this.lastCode = -1;
         this.push(code);
         return;

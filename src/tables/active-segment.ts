@@ -3,8 +3,9 @@
 //
 //   rows    0 ........ a ........ b ...... n      [0, a) and [a, b) were handed to readers: sorted, never moved again.
 //           | run      | run      | tail   |      The tail is sorted in place, and becomes a run, when the next one reads.
+import type { BuilderSizes } from '../columns/builder-sizes.ts';
 import { columnBuilder, type ColumnBuilder } from '../columns/builder.ts';
-import { StringBuilder, type BuilderSizes } from '../columns/string-builder.ts';
+import { StringBuilder } from '../columns/string-builder.ts';
 import { BYTES_MAX_DEFAULT, type TableColumn } from '../model/catalogue.ts';
 import type { Cell } from '../model/types.ts';
 import { sortPiece, type Piece } from './piece.ts';
