@@ -36,8 +36,8 @@ import {
 } from './wire.ts';
 
 const LENGTH_MAX = 8 * 1024 * 1024;
-/** Brackets inside each other: two for each level of an expression. */
-const DEPTH_MAX = 4000;
+/** Brackets inside each other: two for each level of an expression. Everything that walks a plan recurses. */
+const DEPTH_MAX = 520;
 
 /** Text that is no plan; the message says where. */
 export class PlanFormatError extends Error {}

@@ -2,7 +2,7 @@
 import { aggMethod } from './aggregate.ts';
 import { fold } from './fold.ts';
 import { frameMember, subscriptFrame } from './methods.ts';
-import { CompilationStopped, bounded } from './session.ts';
+import { CompilationStopped, callDraft } from './session.ts';
 import { didYouMean } from './suggest.ts';
 import { type Bound, type Draft, INVALID, type Session, type Value, describe, expression, literal } from './values.ts';
 import { isInvalid } from './wants.ts';
@@ -54,7 +54,8 @@ export function subscript(session: Session, object: Value, index: Bound, at: num
   const draft = index.value.kind === 'expression' ? index.value.draft : undefined;
   const constant = draft?.kind === 'literal' ? draft.value : undefined;
   if (object.kind === 'context') {
-    if (typeof constant === 'string') return expression({ kind: 'context', key: constant, at: index.at, size: 1 });
+    if (typeof constant === 'string')
+      return expression({ kind: 'context', key: constant, at: index.at, size: 1, depth: 1 });
     if (!isInvalid(index.value))
       session.diagnostics.report(
         'LITERAL_REQUIRED',
@@ -107,6 +108,5 @@ export function operator(session: Session, name: string | undefined, operands: r
     }
     return expression(literal(folded.value, folded.type, at));
   }
-  const size = drafts.reduce((sum, draft) => sum + draft.size, 1);
-  return expression(bounded(session, { kind: 'call', function: name, args: drafts, at, size }));
+  return expression(callDraft(session, name, drafts, at));
 }

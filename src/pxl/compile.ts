@@ -14,6 +14,7 @@ import { type FunctionCall, callOutputs } from './function-calls.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { outputsOf } from './outputs.ts';
 import { parse } from './parse.ts';
+import { cutToWindow } from './rewrite/cut-to-window.ts';
 import { rewrite } from './rewrite/rewrite.ts';
 import { scriptArguments } from './script-arguments.ts';
 import { CompilationStopped, newSession } from './session.ts';
@@ -42,6 +43,8 @@ export interface CompileOptions {
   /** Rows of a displayed table where the script sets no flag for it; 10 000 unless given. Exports are not bounded. */
   readonly rowsMax?: number;
   readonly limits?: Partial<Limits>;
+  /** False: the plan as the script writes it, only cut to the window. For comparing with what the rewrites make of it. */
+  readonly optimise?: boolean;
 }
 
 export interface Compilation {
@@ -100,14 +103,16 @@ function compilePlan(source: string, options: CompileOptions, diagnostics: Diagn
   }
   evaluation.args.reportUnused(evaluation.module.values.keys());
   if (diagnostics.hasErrors()) return undefined;
-  return finish(session, script.statements.at(-1)?.at ?? 0);
+  return finish(session, script.statements.at(-1)?.at ?? 0, options.optimise ?? true);
 }
 
-function finish(session: Session, end: number): Plan | undefined {
+function finish(session: Session, end: number, optimise: boolean): Plan | undefined {
   if (session.sinks.length === 0) {
     const message = 'the script shows and exports nothing';
     session.diagnostics.report('NO_OUTPUT', end, message, 'add px.display(df) or px.export(df, px.otel.Data(…))');
     return undefined;
   }
-  return rewrite({ sinks: session.sinks }, session.window);
+  const plan: Plan = { sinks: session.sinks };
+  const cut = session.window === undefined ? plan : cutToWindow(plan, session.window.end);
+  return optimise ? rewrite(cut) : cut;
 }

@@ -10,6 +10,8 @@ export interface Limits {
   readonly stepsMax: number;
   /** Nodes of one column expression. */
   readonly expressionNodesMax: number;
+  /** Calls inside each other in one column expression, however they came there. */
+  readonly expressionDepthMax: number;
   /** Expression nodes of the whole plan. */
   readonly planNodesMax: number;
   /** Operators of the plan, inputs that are shared counted each time. */
@@ -26,6 +28,7 @@ export const DEFAULT_LIMITS: Limits = {
   chainMax: 300,
   stepsMax: 200_000,
   expressionNodesMax: 1500,
+  expressionDepthMax: 200,
   planNodesMax: 200_000,
   operatorsMax: 2000,
   columnsMax: 1000,

@@ -63,7 +63,7 @@ export function frameMember(session: Session, frame: Frame, name: string, at: nu
   if (name === 'ctx') return { kind: 'context' };
   if (Object.hasOwn(METHODS, name)) return METHODS[name]?.(frame) ?? INVALID;
   const unavailable = Object.hasOwn(UNAVAILABLE, name) ? UNAVAILABLE[name] : undefined;
-  if (unavailable === undefined) return expression({ kind: 'column', name, frame, at, size: 1 });
+  if (unavailable === undefined) return expression({ kind: 'column', name, frame, at, size: 1, depth: 1 });
   session.diagnostics.report('NOT_AVAILABLE', at, unavailable);
   return INVALID;
 }
@@ -87,7 +87,7 @@ export function subscriptFrame(session: Session, frame: Frame, index: Bound, at:
   const { draft } = value;
   if (draft.kind === 'invalid') return frameValue(frame);
   if (draft.kind === 'literal' && typeof draft.value === 'string') {
-    return expression({ kind: 'column', name: draft.value, frame, at: index.at, size: 1 });
+    return expression({ kind: 'column', name: draft.value, frame, at: index.at, size: 1, depth: 1 });
   }
   return frameValue(filter(session, frame, draft, at));
 }

@@ -41,11 +41,18 @@ export function countNodes(session: Session, nodes: number, at: number): void {
   throw new CompilationStopped();
 }
 
-/** `draft`, unless its expression has become too large. */
-export function bounded(session: Session, draft: Draft): Draft {
-  if (draft.size <= session.limits.expressionNodesMax) return draft;
-  const message = `this expression has more than ${session.limits.expressionNodesMax} parts`;
-  session.diagnostics.report('EXPRESSION_TOO_LARGE', draft.at, message);
+/** A call of function `name`; stops the compilation where the expression becomes too large or too deep. */
+export function callDraft(session: Session, name: string, args: readonly Draft[], at: number): Draft {
+  const { expressionNodesMax, expressionDepthMax } = session.limits;
+  const size = args.reduce((sum, arg) => sum + arg.size, 1);
+  const depth = args.reduce((deepest, arg) => Math.max(deepest, arg.depth), 0) + 1;
+  if (size <= expressionNodesMax && depth <= expressionDepthMax)
+    return { kind: 'call', function: name, args, at, size, depth };
+  const what =
+    size > expressionNodesMax
+      ? `has more than ${expressionNodesMax} parts`
+      : `is nested deeper than ${expressionDepthMax}`;
+  session.diagnostics.report('EXPRESSION_TOO_LARGE', at, `this expression ${what}`, 'put parts of it into columns');
   throw new CompilationStopped();
 }
 

@@ -167,7 +167,7 @@ function columnValue(session: Session, value: Value, at: number, name: string): 
     const hint = value.kind === 'registered' ? `call it: px.${value.name}(…)` : undefined;
     session.diagnostics.report('INVALID_ASSIGNMENT', at, `the column '${name}' cannot be ${describe(value)}`, hint);
   }
-  return { kind: 'invalid', at, size: 1 };
+  return { kind: 'invalid', at, size: 1, depth: 1 };
 }
 
 /** `name: type = default` at the top level: the value given from outside, else the default. */

@@ -36,7 +36,12 @@ export interface Session extends SessionOptions {
 }
 
 /** A column expression by names: columns are looked up, and functions chosen, when it is attached to a frame. */
-export type Draft = { readonly at: number; /** Nodes of the expression as a tree. */ readonly size: number } & (
+export type Draft = {
+  readonly at: number;
+  /** Nodes of the expression as a tree, and how deep it is. */
+  readonly size: number;
+  readonly depth: number;
+} & (
   | LiteralDraft
   | { readonly kind: 'column'; readonly name: string; readonly frame: Frame }
   | { readonly kind: 'call'; readonly function: string; readonly args: readonly Draft[] }
@@ -185,9 +190,10 @@ export const literal = (
   semanticType,
   at,
   size: 1,
+  depth: 1,
 });
 
-export const invalidDraft = (at: number): Draft => ({ kind: 'invalid', at, size: 1 });
+export const invalidDraft = (at: number): Draft => ({ kind: 'invalid', at, size: 1, depth: 1 });
 
 /** What a value is called in messages. */
 export function describe(value: Value): string {

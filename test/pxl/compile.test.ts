@@ -19,7 +19,7 @@ describe('bounds', () => {
     ['a chain of ten thousand sums', `x = 1${'+1'.repeat(10_000)}`, 'NESTING_TOO_DEEP'],
     [
       'an expression that doubles',
-      `${FRAME}${'df.x = df.latency\n'}x = df.latency\n${'x = x + x\n'.repeat(40)}`,
+      `${FRAME}df.x = df.latency\nx = df.latency\n${'x = x + x\n'.repeat(40)}`,
       'EXPRESSION_TOO_LARGE',
     ],
     ['a string that doubles', `x = 'abcdefgh'\n${'x = x + x\n'.repeat(40)}`, 'EXPRESSION_TOO_LARGE'],

@@ -1,12 +1,12 @@
 // The documents say what the code does: every code is listed, every example compiles (or fails as it says).
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { SIGNATURES } from '../../src/plan/signatures/index-of-functions.ts';
 import { CODES } from '../../src/pxl/codes.ts';
 import { compile } from '../../src/pxl/compile.ts';
 import { NOW, WINDOW } from './case-file.ts';
 
-const errors = readFileSync('docs/errors.md', 'utf8');
+const [errors = '', runs = ''] = readFileSync('docs/errors.md', 'utf8').split('## Runs');
 const language = readFileSync('docs/pxl.md', 'utf8');
 
 test('docs/errors.md lists every code with its severity and meaning, and no other', () => {
@@ -22,6 +22,16 @@ test('docs/errors.md lists every code with its severity and meaning, and no othe
   const documented = new Set(rows.map(({ code }) => code));
   expect(documented.size).toBe(rows.length);
   expect(rows.filter(({ code }) => code === undefined || !(code in CODES))).toEqual([]);
+});
+
+test('docs/errors.md lists every code that a run can end with', () => {
+  const files = [...globSync('src/engine/**/*.ts'), ...globSync('src/runtime/*.ts')];
+  const thrown = files.flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/new (?:EngineError|RunFailure)\(\s*(?:'[A-Z][a-z]+',\s*)?'([A-Z_]+)'/g),
+  ]);
+  const codes = new Set(thrown.map(([, code = '']) => code));
+  expect(codes.size).toBeGreaterThan(10);
+  expect([...codes].filter((code) => !runs.includes(`\`${code}\``))).toEqual([]);
 });
 
 const examples = [...language.matchAll(/^```python(?: (error [A-Z_]+))?\n([\s\S]*?)^```$/gm)].map(

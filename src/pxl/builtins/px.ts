@@ -6,7 +6,7 @@ import { builtin, isNone } from '../call.ts';
 import { DATA_FRAME } from './data-frame.ts';
 import { exportTo } from '../otel/export.ts';
 import { OTEL } from '../otel/module.ts';
-import { bounded } from '../session.ts';
+import { callDraft } from '../session.ts';
 import {
   type Bound,
   type Builtin,
@@ -100,28 +100,21 @@ const equalsAny = builtin('px.equals_any', ['value', 'comparisons'], (session, a
       session.diagnostics.report('ARGUMENT_KIND', listArg.at, "'comparisons' must be a list");
     return INVALID;
   }
-  let result: Draft | undefined;
+  let terms: Draft[] = [];
   for (const item of listArg.value.items) {
     const other = wantExpression(session, item, "each of 'comparisons'");
     if (other === undefined) return INVALID;
-    const equal: Draft = {
-      kind: 'call',
-      function: 'equal',
-      args: [value, other],
-      at,
-      size: value.size + other.size + 1,
-    };
-    result =
-      result === undefined
-        ? equal
-        : bounded(session, {
-            kind: 'call',
-            function: 'logicalOr',
-            args: [result, equal],
-            at,
-            size: result.size + equal.size + 1,
-          });
+    terms.push(callDraft(session, 'equal', [value, other], at));
   }
+  // Joined in pairs, so that many values make no deep expression.
+  while (terms.length > 1) {
+    terms = terms.flatMap((term, i) => {
+      const next = terms[i + 1];
+      if (i % 2 === 1) return [];
+      return [next === undefined ? term : callDraft(session, 'logicalOr', [term, next], at)];
+    });
+  }
+  const [result] = terms;
   if (result !== undefined) return expression(result);
   session.diagnostics.report('ARGUMENT_VALUE', listArg.at, "'comparisons' is empty");
   return INVALID;
@@ -142,15 +135,7 @@ const scriptReference = builtin('px.script_reference', ['label', 'script', 'args
   }
   const drafts = parts.map((part) => wantExpression(session, part, 'each part of px.script_reference'));
   if (!drafts.every((draft) => draft !== undefined)) return INVALID;
-  return expression(
-    bounded(session, {
-      kind: 'call',
-      function: '_script_reference',
-      args: drafts,
-      at,
-      size: drafts.reduce((sum, draft) => sum + draft.size, 1),
-    }),
-  );
+  return expression(callDraft(session, '_script_reference', drafts, at));
 });
 
 /** Table functions: the language has them, this build does not. */
@@ -207,15 +192,7 @@ export function callRegistered(
   if (signature?.kind === 'aggregate') return callAggregate(session, name, args, at);
   const drafts = args.map((arg, i) => wantExpression(session, arg, `argument ${i + 1} of px.${name}`));
   if (!drafts.every((draft) => draft !== undefined)) return INVALID;
-  return expression(
-    bounded(session, {
-      kind: 'call',
-      function: name,
-      args: drafts,
-      at,
-      size: drafts.reduce((sum, draft) => sum + draft.size, 1),
-    }),
-  );
+  return expression(callDraft(session, name, drafts, at));
 }
 
 function callAggregate(session: Session, name: string, args: readonly Bound[], at: number): Value {

@@ -37,6 +37,6 @@ export function cast(session: Session, to: TypeObject, arg: Bound, at: number): 
   if (inner === undefined) return INVALID;
   if (inner.kind === 'literal' && inner.type === to.dataType)
     return expression({ ...inner, semanticType: to.semanticType });
-  const draft: Draft = { kind: 'cast', to, inner, at, size: inner.size + 1 };
+  const draft: Draft = { kind: 'cast', to, inner, at, size: inner.size + 1, depth: inner.depth + 1 };
   return expression(draft);
 }

@@ -24,7 +24,7 @@ function merge(outer: MapOperator, inner: MapOperator): MapOperator {
 }
 
 /** Keeps expressions shallow enough for everything that walks them. */
-const NODES_MAX = 500;
+const NODES_MAX = 200;
 
 const sizeOf = (expression: Expression): number =>
   expression.kind === 'call' ? expression.args.reduce((sum, arg) => sum + sizeOf(arg), 1) : 1;
