@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { http } from '../../../../src/collector/protocols/http/http.ts';
 import { PROTOCOLS } from '../../../../src/collector/protocols/registry.ts';
-import { MS, converse, lostBytes, lostExchanges } from './conversation.ts';
+import { MS, converse, listen, lostBytes, lostExchanges } from './conversation.ts';
 
 const rowsOf = (conversation: string): string[] =>
   converse(conversation).rows.map(
@@ -40,7 +40,7 @@ test.each([
     'chunked both ways, with extension and trailer',
     String.raw`
     > POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n1 \r\n!\r\n0\r\n\r\n
-    < HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0003\r\nabc\r\n0\r\nX: y\r\n\r\n`,
+    < HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0003\r\nabc\r\n0\r\nX: y\r\nX-Longer: yes\r\n\r\n`,
     ['POST / hello!/6 -> 200 abc/3'],
   ],
   [
@@ -198,6 +198,24 @@ test.each([
     'latin1',
   );
   expect(http.classify(bytes, bytes.length)).toBe(kind);
+});
+
+test('heads are told apart though all payloads lie in one buffer that is used again', () => {
+  const { heard, sink } = listen();
+  const tracker = http.start('server', sink, true);
+  const buffer = Buffer.alloc(256);
+  const positions = [0, 0];
+  const say = (sent: boolean, text: string, time: number): void => {
+    const length = buffer.write(text, 'latin1');
+    const direction = sent ? 1 : 0;
+    tracker.message(sent, positions[direction] ?? 0, length, buffer.subarray(0, length), time);
+    positions[direction] = (positions[direction] ?? 0) + length;
+  };
+  for (const [i, path] of ['a', 'a', 'a', 'b', 'a', 'c', 'c'].entries()) {
+    say(false, `GET /${path} HTTP/1.1\r\n\r\n`, 2 * i);
+    say(true, `HTTP/1.1 200 ${path}\r\nContent-Length: 0\r\n\r\n`, 2 * i + 1);
+  }
+  expect(heard.rows.map(({ path, reason }) => path + reason).join(' ')).toBe('/aa /aa /aa /bb /aa /cc /cc');
 });
 
 test('the registry offers HTTP by the id and table of the catalogue', () => {

@@ -114,6 +114,43 @@ test.each<[string, string, string, number, number]>([
     25,
   ],
   [
+    'chunk boundaries that may hide a whole response: nothing is paired until the next burst',
+    String.raw`
+    > GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n
+    <90 HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\n
+    < HTTP/1.1 203 OK\r\nContent-Length: 0\r\n\r\n${get(4)}`,
+    '/4:204',
+    3,
+    85,
+  ],
+  [
+    'a request, by a client that then overlaps its requests for the first time',
+    String.raw`${get(1)}
+    >! GET /2 HTTP/1.1\r\n\r\n
+    > GET /3 HTTP/1.1\r\n\r\n
+    < HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n
+    > GET /4 HTTP/1.1\r\n\r\n
+    < HTTP/1.1 203 OK\r\nContent-Length: 0\r\n\r\n
+    < HTTP/1.1 204 OK\r\nContent-Length: 0\r\n\r\n${get(5)}
+    . close`,
+    '/1:201 /5:205',
+    3,
+    19,
+  ],
+  [
+    'rubbish that looks like a request at first, again and again, is one loss',
+    String.raw`
+    > \x00
+    > HELLO WOR
+    > LD\r\n
+    > HELLO WOR
+    > LD\r\n
+    < HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n${get(2)}`,
+    '/2:202',
+    1,
+    27,
+  ],
+  [
     'part of a head beyond the capture limit',
     String.raw`
     >10 GET /1 HTTP/1.1\r\nCookie: 
@@ -205,6 +242,20 @@ test.each<[string, string, string, number, number]>([
 ])('%s', (_, conversation, rows, exchanges, bytes) => {
   const heard = converse(conversation);
   expect([paths(heard), lostExchanges(heard), lostBytes(heard)]).toEqual([rows, exchanges, bytes]);
+});
+
+test('a cell shows the unbroken beginning of a body, never what comes after missing bytes', () => {
+  const { rows } = converse(String.raw`
+    > POST /1 HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc
+    >! def
+    > ghi
+    < HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nab
+    <! cde
+    < fghi
+    . close`);
+  expect(rows.map(({ reqBody, respBody }) => [reqBody, respBody])).toEqual([
+    ['abc... [TRUNCATED]', 'ab... [TRUNCATED]'],
+  ]);
 });
 
 test('a body cut by the close has the size of what came', () => {
@@ -299,8 +350,10 @@ test('thousands of unanswered requests are given up beyond the limit, in bounded
   const { heard, sink } = listen();
   const tracker = http.start('server', sink, true);
   const request = Buffer.from(`GET /${'p'.repeat(900)} HTTP/1.1\r\n\r\n`);
-  for (let i = 0; i < 10_000; i++) tracker.message(false, i * request.length, request.length, request, i);
-  expect(tracker.bytesHeld).toBeLessThanOrEqual(512 * 1024);
+  for (let i = 0; i < 10_000; i++) {
+    tracker.message(false, i * request.length, request.length, request, i);
+    expect(tracker.bytesHeld).toBeLessThanOrEqual(512 * 1024);
+  }
   tracker.close(0, 10_000 * request.length, 10_000);
   expect(lostExchanges(heard)).toBe(10_000);
 });
