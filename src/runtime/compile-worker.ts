@@ -9,7 +9,9 @@ if (port === null) throw new Error('the compiler runs as a worker thread');
 port.on('message', ({ source, options }: CompileTask) => {
   let reply: CompileReply;
   try {
-    reply = { status: 'done', result: compile(source, options) };
+    const began = performance.now();
+    const result = compile(source, options);
+    reply = { status: 'done', result, ms: performance.now() - began };
   } catch (error) {
     reply = { status: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }

@@ -1,4 +1,4 @@
-// Compiles scripts in a thread of their own, bounded in time and memory, which ends when nobody needs it. One script at a
+// Compiles scripts in a thread of their own (what has shown itself small there, later in this one), bounded in time and memory, which ends when nobody needs it. One script at a
 // time: when the thread must be ended, it is known whose fault it was.
 import { Worker } from 'node:worker_threads';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -10,7 +10,8 @@ export interface CompileTask {
 }
 
 export type CompileReply =
-  { readonly status: 'done'; readonly result: Compilation } | { readonly status: 'failed'; readonly message: string };
+  | { readonly status: 'done'; readonly result: Compilation; readonly ms: number }
+  | { readonly status: 'failed'; readonly message: string };
 
 export interface Compiler {
   /** The script's plan or what is wrong with it; never rejects for a script's sake. */
@@ -23,7 +24,7 @@ export interface CompilerOptions {
   readonly timeoutMs?: number;
   /** Default 256. */
   readonly heapMb?: number;
-  /** The thread ends after this long without work. Default 30 000. */
+  /** The thread ends after this long without work. Default 5000. */
   readonly idleMs?: number;
 }
 
@@ -38,10 +39,16 @@ const refusal = (code: string, message: string): Compilation => {
   return { outputs: [], diagnostics: [diagnostic] };
 };
 
+/** A script that compiled within this in a cold thread takes a few milliseconds in a warm one; it is compiled here from then on: a run a window would keep the thread, and its 25 MB, alive. */
+const SMALL_MS = 150;
+const SMALL_SCRIPTS_MAX = 4096;
+
 export function createCompiler(options: CompilerOptions = {}): Compiler {
   const timeoutMs = options.timeoutMs ?? 8000;
   const heapMb = options.heapMb ?? 256;
-  const idleMs = options.idleMs ?? 30_000;
+  const idleMs = options.idleMs ?? 5000;
+  /** Texts of scripts that are known to be small and correct. */
+  const small = new Set<string>();
   let worker: Worker | undefined;
   let idle: NodeJS.Timeout | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -64,11 +71,18 @@ export function createCompiler(options: CompilerOptions = {}): Compiler {
   async function compileNow(task: CompileTask): Promise<Compilation> {
     clearTimeout(idle);
     if (closed) return refusal('INTERNAL_ERROR', 'the compiler is closed');
+    if (small.has(task.source)) {
+      const { compile } = await import('../pxl/compile.ts');
+      return compile(task.source, task.options);
+    }
     const running = (worker ??= startWorker());
     const answered = Promise.withResolvers<Compilation>();
     const onMessage = (reply: CompileReply): void => {
-      if (reply.status === 'done') answered.resolve(reply.result);
-      else onError(new Error(reply.message));
+      if (reply.status === 'done') {
+        const { result, ms } = reply;
+        if (result.plan !== undefined && ms <= SMALL_MS && small.size < SMALL_SCRIPTS_MAX) small.add(task.source);
+        answered.resolve(result);
+      } else onError(new Error(reply.message));
     };
     let broken = false;
     const onError = (error: Error & { code?: string }): void => {
