@@ -3,14 +3,39 @@
 import type { Command, CommandIo } from './cli/command.ts';
 import { UsageError } from './cli/command.ts';
 
-const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] = [
-  { name: 'check', summary: 'compile scripts: parse, types, columns, exports', load: async () => (await import('./cli/check.ts')).check },
-  { name: 'run', summary: 'run a script once and show its tables and exports', load: async () => (await import('./cli/run.ts')).run },
-  { name: 'tables', summary: 'the catalogue: tables, columns, types, what fills them', load: async () => (await import('./cli/tables.ts')).tables },
-  { name: 'record', summary: 'write what the probe sees to a file', load: async () => (await import('./cli/record.ts')).record },
-  { name: 'receive', summary: 'a small OTLP receiver that prints what arrives, for trying out', load: async () => (await import('./cli/receive.ts')).receive },
-  { name: 'local', summary: 'everything in one process on this host', load: async () => (await import('./cli/local.ts')).local },
-];
+const COMMANDS: readonly { readonly name: string; readonly summary: string; readonly load: () => Promise<Command> }[] =
+  [
+    {
+      name: 'check',
+      summary: 'compile scripts: parse, types, columns, exports',
+      load: async () => (await import('./cli/check.ts')).check,
+    },
+    {
+      name: 'run',
+      summary: 'run a script once and show its tables and exports',
+      load: async () => (await import('./cli/run.ts')).run,
+    },
+    {
+      name: 'tables',
+      summary: 'the catalogue: tables, columns, types, what fills them',
+      load: async () => (await import('./cli/tables.ts')).tables,
+    },
+    {
+      name: 'record',
+      summary: 'write what the probe sees to a file',
+      load: async () => (await import('./cli/record.ts')).record,
+    },
+    {
+      name: 'receive',
+      summary: 'a small OTLP receiver that prints what arrives, for trying out',
+      load: async () => (await import('./cli/receive.ts')).receive,
+    },
+    {
+      name: 'local',
+      summary: 'everything in one process on this host',
+      load: async () => (await import('./cli/local.ts')).local,
+    },
+  ];
 
 /** Subcommands that the design names and this build does not have. */
 const NOT_YET = ['test', 'collector', 'runtime', 'operator', 'dump'];
@@ -55,7 +80,9 @@ async function main(argv: readonly string[], io: CommandIo): Promise<number> {
     // parseArgs of node:util reports wrong options by these codes
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (!(error instanceof UsageError) && !code.startsWith('ERR_PARSE_ARGS')) throw error;
-    io.stderr.write(`sluice ${name}: ${error instanceof Error ? error.message : ''}\n'sluice ${name} --help' shows the usage\n`);
+    io.stderr.write(
+      `sluice ${name}: ${error instanceof Error ? error.message : ''}\n'sluice ${name} --help' shows the usage\n`,
+    );
     return 2;
   }
 }

@@ -2,7 +2,24 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from '@jest/globals';
 
-const ALL = ['model', 'columns', 'telemetry', 'plan', 'pxl', 'engine', 'tables', 'collector', 'exporters', 'ledger', 'rpc', 'runtime', 'schedule', 'kube', 'crds', 'controllers'];
+const ALL = [
+  'model',
+  'columns',
+  'telemetry',
+  'plan',
+  'pxl',
+  'engine',
+  'tables',
+  'collector',
+  'exporters',
+  'ledger',
+  'rpc',
+  'runtime',
+  'schedule',
+  'kube',
+  'crds',
+  'controllers',
+];
 
 /** Which folder of src/ may import which others. A folder may always import itself. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -5,7 +5,8 @@ import type { Diagnostic } from './diagnostic.ts';
 import type { Delivery, RunOutcome } from './outcome.ts';
 import type { TimeNs } from './time.ts';
 
-export type ScriptSource = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'preset'; readonly name: string };
+export type ScriptSource =
+  { readonly kind: 'text'; readonly text: string } | { readonly kind: 'preset'; readonly name: string };
 
 export interface CompileRequest {
   readonly script: ScriptSource;

@@ -4,14 +4,6 @@
 /** The six data types of a table cell. There is no null: a missing cell is the type's zero value. */
 export type DataType = 'BOOLEAN' | 'INT64' | 'UINT128' | 'FLOAT64' | 'STRING' | 'TIME64NS';
 
-export const DATA_TYPE_IDS: Readonly<Record<DataType, number>> = {
-  BOOLEAN: 1,
-  INT64: 2,
-  UINT128: 3,
-  FLOAT64: 4,
-  STRING: 5,
-  TIME64NS: 6,
-};
 
 export const SEMANTIC_TYPE_IDS = {
   ST_UNSPECIFIED: 0,

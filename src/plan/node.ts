@@ -11,8 +11,7 @@ export interface FragmentStats {
 
 /** What a node yields for a fragment: batches, then exactly one `end`. */
 export type FragmentEvent =
-  | { readonly kind: 'batch'; readonly batch: Batch }
-  | { readonly kind: 'end'; readonly stats: FragmentStats };
+  { readonly kind: 'batch'; readonly batch: Batch } | { readonly kind: 'end'; readonly stats: FragmentStats };
 
 export interface QueryOptions {
   /** `*` or a namespace; rows outside are filtered at the source, below the plan. */

@@ -110,9 +110,7 @@ interface MetricCommon {
 
 /** Where a point's start time comes from: the run's window, the start of the collector that made the row, or a column. */
 export type StartTime =
-  | { readonly kind: 'window' }
-  | { readonly kind: 'collector' }
-  | { readonly kind: 'column'; readonly column: string };
+  { readonly kind: 'window' } | { readonly kind: 'collector' } | { readonly kind: 'column'; readonly column: string };
 
 export type MetricSpec =
   | (MetricCommon & { readonly kind: 'gauge'; readonly value: string })

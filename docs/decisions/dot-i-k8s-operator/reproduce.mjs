@@ -16,8 +16,20 @@ const widget = (finalizers) => ({
 
 const SITUATIONS = {
   'a watch without events for 35 s': { seconds: 40, watch: (res) => res.flushHeaders() },
-  'a watch that is reset': { seconds: 10, watch: (res) => { res.flushHeaders(); setTimeout(() => res.socket.destroy(), 500); } },
-  'a watch answered with 503': { seconds: 10, watch: (res) => { res.statusCode = 503; res.end('{}'); } },
+  'a watch that is reset': {
+    seconds: 10,
+    watch: (res) => {
+      res.flushHeaders();
+      setTimeout(() => res.socket.destroy(), 500);
+    },
+  },
+  'a watch answered with 503': {
+    seconds: 10,
+    watch: (res) => {
+      res.statusCode = 503;
+      res.end('{}');
+    },
+  },
   'a finalizer and a status to write': {
     seconds: 5,
     watch: (res) => res.write(`${JSON.stringify({ type: 'ADDED', object: widget() })}\n`),
@@ -26,11 +38,17 @@ const SITUATIONS = {
 
 async function child(port) {
   const kubeconfig = join(mkdtempSync(join(tmpdir(), 'repro-')), 'config');
-  writeFileSync(kubeconfig, JSON.stringify({
-    apiVersion: 'v1', kind: 'Config', 'current-context': 'c',
-    clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true } }],
-    users: [{ name: 'u', user: {} }], contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-  }));
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'c',
+      clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+    }),
+  );
   process.env.KUBECONFIG = kubeconfig;
   const loaded = await import('@dot-i/k8s-operator');
   const Operator = loaded.Operator ?? loaded.default.Operator ?? loaded.default.default;
@@ -40,11 +58,14 @@ async function child(port) {
         if (process.env.WRITE !== '1') return;
         const handled = await this.handleResourceFinalizer(event, 'example.dev/cleanup', async () => {});
         const status = await this.patchResourceStatus(event.meta, { ready: true });
-        console.log(`handleResourceFinalizer returned ${handled}, patchResourceStatus returned ${JSON.stringify(status)}`);
+        console.log(
+          `handleResourceFinalizer returned ${handled}, patchResourceStatus returned ${JSON.stringify(status)}`,
+        );
       });
     }
   }
-  const say = (text) => console.log(text); await new Widgets({ info() {}, debug() {}, warn: say, error: say }).start();
+  const say = (text) => console.log(text);
+  await new Widgets({ info() {}, debug() {}, warn: say, error: say }).start();
 }
 
 async function situation(name, { seconds, watch }) {
@@ -61,16 +82,27 @@ async function situation(name, { seconds, watch }) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const lines = [];
-  for (const stream of [operator.stdout, operator.stderr]) stream.on('data', (text) => lines.push(...String(text).split('\n')));
+  for (const stream of [operator.stdout, operator.stderr])
+    stream.on('data', (text) => lines.push(...String(text).split('\n')));
   const end = await new Promise((resolve) => {
     const timer = setTimeout(() => resolve(undefined), seconds * 1000);
-    operator.on('exit', (code) => { clearTimeout(timer); resolve(code); });
+    operator.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code);
+    });
   });
   const after = ((Date.now() - started) / 1000).toFixed(0);
   console.log(`${name}:`);
   console.log(end === undefined ? `  still alive after ${after} s` : `  PROCESS EXITED with ${end} after ${after} s`);
-  if (name.includes('finalizer')) console.log(`  writes that reached the server: ${writes.length === 0 ? 'NONE' : writes.join(', ')}`);
-  for (const line of lines.filter((text) => text.trim() !== '').slice(0, 4)) console.log(`  | ${line.trim().replace(/,"stack".*/, '}').slice(0, 140)}`);
+  if (name.includes('finalizer'))
+    console.log(`  writes that reached the server: ${writes.length === 0 ? 'NONE' : writes.join(', ')}`);
+  for (const line of lines.filter((text) => text.trim() !== '').slice(0, 4))
+    console.log(
+      `  | ${line
+        .trim()
+        .replace(/,"stack".*/, '}')
+        .slice(0, 140)}`,
+    );
   operator.kill('SIGKILL');
   server.closeAllConnections();
   server.close();
