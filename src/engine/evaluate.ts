@@ -7,6 +7,7 @@ import type { DataType, Schema } from '../model/types.ts';
 import type { Expression, LiteralValue } from '../plan/expression.ts';
 import { EngineError, type ExecutionContext } from './context.ts';
 import { implementationOf } from './functions/implementations.ts';
+import { markConstant } from './functions/kernel.ts';
 
 /** Gives the expression's value for each row of the batch. */
 export type Evaluator = (batch: Batch) => Column;
@@ -101,7 +102,7 @@ function constant(one: Column): Evaluator {
   let repeated = one;
   return ({ length }) => {
     if (repeated.length < length) repeated = repeat(one, length);
-    return sliceColumn(repeated, 0, length);
+    return markConstant(sliceColumn(repeated, 0, length));
   };
 }
 

@@ -148,9 +148,17 @@ export const toU: Writer<Uint128> = (results, ids) => {
 
 type CellsOf<Readers> = { [K in keyof Readers]: Readers[K] extends Reader<infer T> ? T : never };
 
+/** Columns with one value in all rows, which need not be looked at to tell rows apart. */
+const constants = new WeakSet<Column>();
+
+export function markConstant(column: Column): Column {
+  constants.add(column);
+  return column;
+}
+
 /**
- * A kernel that computes `compute` once per distinct combination of arguments. `compute` must depend on its arguments
- * alone.
+ * A kernel that computes `compute` once per distinct combination of the first arguments, as many as there are readers.
+ * `compute` must depend on them alone.
  */
 export const perDistinct =
   <const Readers extends readonly Reader<unknown>[], T>(
@@ -164,7 +172,7 @@ export const perDistinct =
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- map keeps the tuple's order, its type does not say so
       return compute(...(cells.map((cell) => cell(row)) as CellsOf<Readers>));
     };
-    const ids = distinctIds(args, length);
+    const ids = distinctIds(args.slice(0, readers.length), length);
     const results: T[] = [];
     if (ids === undefined) for (let row = 0; row < length; row++) results.push(at(row));
     else for (let row = 0; row < length; row++) if (ids[row] === results.length) results.push(at(row));
@@ -179,6 +187,7 @@ export function distinctIds(columns: readonly Column[], length: number): Int32Ar
   let ids: Int32Array | undefined;
   let count = 0;
   for (const column of columns) {
+    if (constants.has(column)) continue;
     const words = wordsOf(column);
     if (words === undefined) return undefined;
     for (const [xs, ys] of words) {

@@ -9,7 +9,10 @@ import { createPairTable } from './pair-table.ts';
 export interface KeyTable {
   readonly size: number;
   readonly byteSize: number;
-  /** The key ids of rows [0, length) of the key columns; new keys get the next ids. */
+  /**
+   * The key ids of rows [0, length) of the key columns; new keys get the next ids. The array is the table's own and
+   * holds until the next call.
+   */
   encode(columns: readonly Column[], length: number): Int32Array;
   /** The key columns of keys [0, size), one row a key. */
   columns(): Column[];
@@ -232,7 +235,10 @@ function uint128Encoder(): ColumnEncoder {
 /** Codes of each dictionary are mapped once per distinct code that occurs. */
 function stringEncoder(): ColumnEncoder {
   const interner = createInterner();
-  let mapped: { readonly dictionary: StringColumn['dictionary']; readonly ids: Int32Array } | undefined;
+  let scratch = new Int32Array(0);
+  /** Ids by code of the last dictionary, -1 where the code did not occur yet. */
+  let mapped:
+    { readonly dictionary: StringColumn['dictionary']; readonly ids: Int32Array; unmapped: number } | undefined;
   return {
     get size() {
       return interner.size;
@@ -243,24 +249,26 @@ function stringEncoder(): ColumnEncoder {
     encode(column, length) {
       if (column.type !== 'STRING') throw wrongType(column, 'STRING');
       const { codes, dictionary } = column;
-      const out = new Int32Array(length);
+      if (scratch.length < length) scratch = new Int32Array(length);
+      const out = scratch.subarray(0, length);
       if (codes === undefined) {
         const read = rowReader(column);
         for (let i = 0; i < length; i++) out[i] = interner.intern(read(i));
         return out;
       }
-      if (mapped?.dictionary !== dictionary) mapped = { dictionary, ids: new Int32Array(dictionary.length).fill(-1) };
+      if (mapped?.dictionary !== dictionary) {
+        mapped = { dictionary, ids: new Int32Array(dictionary.length).fill(-1), unmapped: dictionary.length };
+      }
       const { ids } = mapped;
       const read = entryReader(dictionary);
-      for (let i = 0; i < length; i++) {
-        const code = codes[i] ?? 0;
-        let id = ids[code] ?? 0;
-        if (id < 0) {
-          id = interner.intern(read(code));
-          ids[code] = id;
-        }
-        out[i] = id;
+      // Most dictionaries are complete after a fraction of their rows; what follows has no branch.
+      for (let i = 0; i < length && mapped.unmapped > 0; i++) {
+        const code = codes[i]!;
+        if (ids[code]! >= 0) continue;
+        ids[code] = interner.intern(read(code));
+        mapped.unmapped--;
       }
+      for (let i = 0; i < length; i++) out[i] = ids[codes[i]!]!;
       return out;
     },
     take: (ids) => ({ type: 'STRING', length: ids.length, codes: ids.slice(), dictionary: interner.dictionary() }),
