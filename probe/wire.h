@@ -7,9 +7,17 @@
  * by offset. Unknown frame types are skipped by their length. Times are bpf_ktime_get_ns() (CLOCK_MONOTONIC).
  *
  * Probe to agent: HELLO first, then FEATUREs and a CLOCK, then PROCESS for all that lives, CONN_OPEN for all open
- * sockets, SNAPSHOT_END; from there on frames in the order of the rings, with DRAINED after each round of reading them:
- * every frame of an event with an earlier ktime than `drained.header.ktime` has been sent (or counted in DROPS).
+ * sockets, SNAPSHOT_END; from there on events, with DRAINED after each round of reading them: every frame of an event
+ * with an earlier ktime than `drained.header.ktime` has been sent (or counted in DROPS).
  * Agent to probe: FOLLOW, MUTE, IGNORE_TGID.
+ *
+ * Order: opens, closes and process events travel in another ring than data, so that a flood of data loses none of them.
+ * Each round merges both rings and sends their events in the order of ktime; at equal ktime, OPEN comes before data. So
+ * an OPEN precedes its data, a CLOSE follows them and precedes the next OPEN of the same descriptor. Two exceptions:
+ * where an OPEN was dropped (control_ring_full) data comes without one, and the connection's next call tries it again;
+ * and an event whose CPU was taken away for more than a millisecond between looking at the clock and writing comes late.
+ * Frames that are read in rounds (snapshot, samples, CONN_COUNTS, CLOCK) carry the time of their reading and are not part
+ * of that order. A connection that the snapshot tells may have been told by its first event already: same id, same thing.
  */
 #ifndef SLUICE_WIRE_H
 #define SLUICE_WIRE_H
@@ -54,6 +62,8 @@ enum wire_type {
 	WIRE_SNAPSHOT_END = 14,
 	/* made by the agent's side, never by the probe: the source was cut or the probe died between these two times */
 	WIRE_BLIND = 15,
+	/* made by the agent's side too: addresses of this host or cluster, see src/collector/frames */
+	WIRE_LOCAL_NETWORK = 16,
 	/* made by the agent's side too, after HELLO: addresses that are this host's own, so that a replay knows them */
 	WIRE_LOCAL_NETWORK = 16,
 
@@ -78,7 +88,7 @@ struct wire_hello {
 	wire_u32 page_size;
 	wire_u32 clock_ticks; /* USER_HZ */
 	wire_u64 features;    /* bit i: feature i of enum wire_feature_id is attached */
-	wire_u64 start_ktime; /* when the tracepoints were attached; nothing earlier was seen */
+	wire_u64 start_ktime; /* when the programs began to work for this agent; nothing earlier was seen */
 	wire_u32 probe_tgid;
 	wire_u32 capture_max;
 	/* NUL-terminated: kernel release, host name */
@@ -112,10 +122,13 @@ struct wire_clock {
 
 /*
  * Facts on a process; a later frame for the same (tgid, start_ticks) replaces an earlier one.
- * Texts follow: comm NUL exe NUL cgroup NUL cmdline (arguments separated by NUL, `cmdline_length` bytes).
+ * Texts follow: comm NUL exe NUL cgroup NUL cmdline (arguments separated by NUL); their lengths do not count the NUL
+ * after each. `exe` is the path in the process's own mount namespace, `cgroup` that of the unified hierarchy unless it
+ * is "/", else of memory, cpu or pids.
  * header.flags: WIRE_PROCESS_EXEC when seen at exec, else from the snapshot.
  */
 #define WIRE_PROCESS_EXEC 1
+#define WIRE_PROCESS_FORK 2 /* when seen at fork: a copy of its parent still */
 struct wire_process {
 	struct wire_header header;
 	wire_u32 tgid;
@@ -218,12 +231,12 @@ struct wire_conn_counts {
 	wire_u64 received;
 };
 
-/* Cumulative since the probe's start, summed over CPUs; sent whenever one has changed, before the next DRAINED. */
+/* Cumulative since `hello.start_ktime`, summed over CPUs; sent whenever one has changed, before the next DRAINED. */
 struct wire_drops {
 	struct wire_header header;
 	wire_u64 data_ring_full;    /* payload events; each hides at most one exchange */
 	wire_u64 control_ring_full; /* opens, closes, process events */
-	wire_u64 connections_full;  /* connections that did not fit the map: not seen at all */
+	wire_u64 connections_full;  /* opens and messages of connections that did not fit the map: not seen at all */
 	wire_u64 payload_faults;    /* payload unreadable: sent as WIRE_DATA_LOST */
 	wire_u64 recursion_misses;  /* the kernel skipped our program */
 	wire_u64 compat_calls;      /* 32-bit system calls, not followed */
