@@ -1,4 +1,4 @@
-// What `.name`, `[index]` and operators mean for each kind of value (pxl.md 1.5, 1.6).
+// What `.name`, `[index]` and operators mean for each kind of value.
 import { aggMethod } from './aggregate.ts';
 import { fold } from './fold.ts';
 import { frameMember, subscriptFrame } from './methods.ts';
@@ -81,7 +81,7 @@ export function subscript(session: Session, object: Value, index: Bound, at: num
   return INVALID;
 }
 
-/** An operator over column expressions; over literals it is computed at once (pxl.md 1.10). */
+/** An operator over column expressions; over literals it is computed at once. */
 export function operator(session: Session, name: string | undefined, operands: readonly Bound[], at: number): Value {
   const drafts: Draft[] = [];
   for (const { value, at: operandAt } of operands) {

@@ -1,4 +1,4 @@
-// `df.groupby(keys).agg(out=('column', px.function), …)`: pxl.md 4.5.
+// `df.groupby(keys).agg(out=('column', px.function), …)`.
 import type { Field } from '../model/types.ts';
 import type { AggregateExpression, Expression, LiteralValue } from '../plan/expression.ts';
 import type { AggregateOperator } from '../plan/plan.ts';

@@ -1,4 +1,4 @@
-// The syntax tree of PxL: what the grammar of pxl.md 1.8 leaves of Python. `at` is the offset that diagnostics point to:
+// The syntax tree of PxL: what the grammar leaves of Python. `at` is the offset that diagnostics point to:
 // the first character of names and literals, the operator of an operation, the parenthesis of a call.
 
 export type Node =

@@ -1,4 +1,4 @@
-// PxL text -> plan (pxl.md): parse, evaluate with resolution and type checks, rewrite. Pure; the only clock is a
+// PxL text -> plan: parse, evaluate with resolution and type checks, rewrite. Pure; the only clock is a
 // deadline that stops scripts which would take too long.
 import { CATALOGUE, type TableDefinition } from '../model/catalogue.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -31,7 +31,7 @@ export interface CompileOptions {
   readonly relativeTo?: TimeNs;
   /** Values for the names that the script declares (`name: type = default`) or reads. */
   readonly args?: Readonly<Record<string, string>>;
-  /** Functions to call for their frames, as a vis.json lists them; `px.display` is inert then (pxl.md 8.3). */
+  /** Functions to call for their frames, as a vis.json lists them; `px.display` is inert then. */
   readonly calls?: readonly FunctionCall[];
   /** Exports without an endpoint have somewhere to go. */
   readonly hasDefaultEndpoint: boolean;

@@ -1,4 +1,4 @@
-// `df.ctx['pod']`: which columns a metadata key can be computed from, and by which function (pxl.md 4.10).
+// `df.ctx['pod']`: which columns a metadata key can be computed from, and by which function.
 
 interface ContextKey {
   readonly name: string;

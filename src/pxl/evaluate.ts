@@ -1,4 +1,4 @@
-// Expressions and calls over compile-time values (pxl.md 1.9). After an error the value is invalid and evaluation goes
+// Expressions and calls over compile-time values. After an error the value is invalid and evaluation goes
 // on, so that everything wrong is found at once.
 import type { BinaryOperator, Node, UnaryOperator } from './ast.ts';
 import { attribute, operator, subscript } from './access.ts';
@@ -37,7 +37,7 @@ const CALL_DEPTH_MAX = 32;
 
 export const newScope = (parent?: Scope): Scope => ({ values: new Map(), parent });
 
-/** Checks a value against an annotation by data type alone; expressions without a known type pass (pxl.md 1.12). */
+/** Checks a value against an annotation by data type alone; expressions without a known type pass. */
 export function matches(session: Session, arg: Bound, annotation: Value | undefined, name: string): boolean {
   const { value } = arg;
   if (annotation === undefined || isInvalid(annotation) || isInvalid(value)) return true;

@@ -1,4 +1,4 @@
-// `#px:set key=value` lines (pxl.md 1.13).
+// `#px:set key=value` lines.
 import type { Diagnostics } from './diagnostics.ts';
 import { didYouMean } from './suggest.ts';
 

@@ -1,4 +1,4 @@
-// Operators over literals, evaluated while compiling (pxl.md 1.10, semantics of 5.1).
+// Operators over literals, evaluated while compiling.
 import type { DataType } from '../model/types.ts';
 import type { LiteralValue } from '../plan/expression.ts';
 

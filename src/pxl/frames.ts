@@ -41,7 +41,7 @@ function mapOf(
   return frameOf(session, { kind: 'map', input: frame.operator, columns, schema }, [frame], at, poisoned);
 }
 
-/** `df.name = expression`: the column is last, also where it was there before (pxl.md 4.2). */
+/** `df.name = expression`: the column is last, also where it was there before. */
 export function assignColumn(session: Session, frame: Frame, name: string, draft: Draft, at: number): Frame {
   const value = resolve(session, draft, frame);
   const rest = frame.operator.schema.filter((field) => field.name !== name).map(columnOf);
@@ -96,7 +96,7 @@ export function limit(session: Session, frame: Frame, rows: number, at: number):
   return frameOf(session, { kind: 'limit', input: frame.operator, rows, schema }, [frame], at, frame.poisoned);
 }
 
-/** `a.append([b, c])`: columns by name, in the order and with the semantic types of the first (pxl.md 4.7). */
+/** `a.append([b, c])`: columns by name, in the order and with the semantic types of the first. */
 export function append(
   session: Session,
   frame: Frame,

@@ -1,4 +1,4 @@
-// Functions run from outside, as a vis.json lists them: each returned frame is a table (pxl.md 8.3, 8.4).
+// Functions run from outside, as a vis.json lists them: each returned frame is a table.
 import { OUTSIDE } from './diagnostics.ts';
 import { display } from './builtins/sinks.ts';
 import type { GivenArgument } from './call.ts';

@@ -1,4 +1,4 @@
-// Number and string tokens to values (pxl.md 1.3). Prefixes of integers mean their base, unlike where PxL comes from.
+// Number and string tokens to values. Prefixes of integers mean their base, unlike where PxL comes from.
 
 const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
 

@@ -1,4 +1,4 @@
-// `df.merge(right, how, left_on, right_on, suffixes)`: pxl.md 4.6.
+// `df.merge(right, how, left_on, right_on, suffixes)`.
 import type { Field } from '../model/types.ts';
 import type { JoinOperator } from '../plan/plan.ts';
 import { builtin } from './call.ts';

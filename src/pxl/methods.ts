@@ -1,4 +1,4 @@
-// Members of a DataFrame: its methods, `ctx`, and columns for every other name (pxl.md 4.1).
+// Members of a DataFrame: its methods, `ctx`, and columns for every other name.
 import { aggMethod, groupbyMethod } from './aggregate.ts';
 import { builtin } from './call.ts';
 import { append, brokenFrame, drop, filter, limit, project } from './frames.ts';

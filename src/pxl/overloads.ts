@@ -1,4 +1,4 @@
-// Overloads by exact data types, and how semantic types pass through a function (pxl.md 2.2, 2.4).
+// Overloads by exact data types, and how semantic types pass through a function.
 import type { DataType, SemanticType } from '../model/types.ts';
 import type { FunctionSignature, Overload, SemanticRule } from '../plan/signature.ts';
 

@@ -1,4 +1,4 @@
-// Expressions of the grammar's tree -> our syntax tree (pxl.md 1.5). Python that PxL does not have is named as such.
+// Expressions of the grammar's tree -> our syntax tree. Python that PxL does not have is named as such.
 import type { SyntaxNode } from '@lezer/common';
 import type { Argument, BinaryOperator, Node, UnaryOperator } from './ast.ts';
 import type { Diagnostics } from './diagnostics.ts';

@@ -124,7 +124,7 @@ function resolveContext(session: Session, key: string, at: number, frame: Frame)
     );
     return undefined;
   }
-  // A pod that is gone may still be found by the address it had (pxl.md 4.10).
+  // A pod that is gone may still be found by the address it had.
   const fallback = entry.name === 'pod_name' && column === 'upid' && has('local_addr') && has('time_');
   const columns = fallback ? ['upid', 'local_addr', 'time_'] : [column];
   const args = columns.map((name) => resolveColumn(session, name, at, frame));

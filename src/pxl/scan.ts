@@ -89,7 +89,7 @@ function apply(text: string, edits: readonly Edit[]): Pick<Scan, 'text' | 'origi
 
 /** Scans `source` once, left to right; the limits bound open brackets and the operators of one expression. */
 export function scan(source: string, { nestingMax, chainMax }: Pick<Limits, 'nestingMax' | 'chainMax'>): Scan {
-  // Carriage returns mean nothing (pxl.md 1.1), but a line joined by `\` CR LF must stay joined.
+  // Carriage returns mean nothing, but a line joined by `\` CR LF must stay joined.
   const text = source.replaceAll('\\\r\n', ' \\\n').replaceAll('\r', ' ');
   const edits: Edit[] = [];
   const problems: ScanProblem[] = [];
@@ -183,7 +183,7 @@ export function scan(source: string, { nestingMax, chainMax }: Pick<Limits, 'nes
       return end;
     },
     operator(token, at, end) {
-      // `f(a,, b)`: a doubled comma counts as one (pxl.md 1.7).
+      // `f(a,, b)`: a doubled comma counts as one.
       const doubled = token === ',' && afterComma && open.at(-1)?.call === true;
       if (doubled) edits.push({ at, remove: 1, insert: ' ' });
       if (token === ',' || token === ';' || token === ':' || token === '=') endExpression();

@@ -1,4 +1,4 @@
-// Arguments given from outside as text, converted by the type that the script annotates (pxl.md 8.4). A text is a value,
+// Arguments given from outside as text, converted by the type that the script annotates. A text is a value,
 // never code: nothing of it is parsed as PxL.
 import type { LiteralValue } from '../plan/expression.ts';
 import type { Diagnostics } from './diagnostics.ts';

@@ -1,4 +1,4 @@
-// Statements: names, columns, imports, functions (pxl.md 1.4). Frames grow and sinks are collected as they run.
+// Statements: names, columns, imports, functions. Frames grow and sinks are collected as they run.
 import type { FunctionStatement, Node, Statement } from './ast.ts';
 import { member } from './access.ts';
 import { PX } from './builtins/px.ts';

@@ -1,4 +1,4 @@
-// Times and durations as scripts write them (pxl.md 3.3, 3.4). Nanoseconds, bigint.
+// Times and durations as scripts write them. Nanoseconds, bigint.
 import { parseTime } from '../model/time.ts';
 
 export const UNIT_NS = {
@@ -43,7 +43,7 @@ export function absoluteNs(text: string): bigint | undefined {
   return parseTime(`${date}T${clock}${fraction}${sign}${hours}:${minutes}`);
 }
 
-/** A time in any form of pxl.md 3.3; relative ones count from `now`. */
+/** A time in any form; relative ones count from `now`. */
 export const timeOf = (text: string, now: bigint): bigint | undefined => {
   const relative = relativeNs(text);
   const time = relative === undefined ? absoluteNs(text) : now + relative;

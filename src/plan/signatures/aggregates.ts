@@ -1,4 +1,4 @@
-// Aggregates, the last element of an `agg` tuple (pxl.md 6), and ours: `last`, `bucket_counts`.
+// Aggregates, the last element of an `agg` tuple, and ours: `last`, `bucket_counts`.
 import type { FunctionSignature } from '../signature.ts';
 import { aggregate, ALL_SEMANTIC_TYPES, inherited } from './build.ts';
 

@@ -1,4 +1,4 @@
-// Arithmetic, logic, comparison and selection (pxl.md 5.1).
+// Arithmetic, logic, comparison and selection.
 import type { FunctionSignature } from '../signature.ts';
 import { ALL_SEMANTIC_TYPES, inherited, scalar } from './build.ts';
 

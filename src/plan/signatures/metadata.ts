@@ -1,4 +1,4 @@
-// Kubernetes and process metadata (pxl.md 5.11). What is unknown is "", 0 or false.
+// Kubernetes and process metadata. What is unknown is "", 0 or false.
 import type { FunctionSignature } from '../signature.ts';
 import { always, scalar, unavailable } from './build.ts';
 

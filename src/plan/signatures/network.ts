@@ -1,4 +1,4 @@
-// Networks and the names of protocol codes (pxl.md 5.9, 5.10).
+// Networks and the names of protocol codes.
 import type { FunctionSignature } from '../signature.ts';
 import { scalar, unavailable } from './build.ts';
 

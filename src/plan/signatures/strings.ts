@@ -1,4 +1,4 @@
-// Strings, JSON and regular expressions (pxl.md 5.2 to 5.4). Lengths and positions count bytes.
+// Strings, JSON and regular expressions. Lengths and positions count bytes.
 import type { FunctionSignature } from '../signature.ts';
 import { always, scalar } from './build.ts';
 

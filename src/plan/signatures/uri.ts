@@ -1,4 +1,4 @@
-// URIs, request paths, SQL texts, personal data, and the functions that need trained models (pxl.md 5.5 to 5.8).
+// URIs, request paths, SQL texts, personal data, and the functions that need trained models.
 import type { FunctionSignature } from '../signature.ts';
 import { scalar, unavailable } from './build.ts';
 

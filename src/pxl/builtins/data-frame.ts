@@ -1,4 +1,4 @@
-// `px.DataFrame(table, select=[], start_time=None, end_time=None)`: pxl.md 3.2.
+// `px.DataFrame(table, select=[], start_time=None, end_time=None)`.
 import type { Field } from '../../model/types.ts';
 import type { SourceOperator } from '../../plan/plan.ts';
 import { timeNs } from '../../model/time.ts';

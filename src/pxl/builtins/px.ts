@@ -1,4 +1,4 @@
-// The module `px` (pxl.md 3.1): frames, sinks, compile-time values, types, sub-modules; every other member is a
+// The module `px`: frames, sinks, compile-time values, types, sub-modules; every other member is a
 // registered function.
 import type { LiteralValue } from '../../plan/expression.ts';
 import { parseUuid } from '../uuid.ts';

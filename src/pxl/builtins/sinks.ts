@@ -1,4 +1,4 @@
-// Named sinks: the first use of a name keeps it, later ones become `name_1`, `name_2`, … (pxl.md 3.5).
+// Named sinks: the first use of a name keeps it, later ones become `name_1`, `name_2`, ….
 import type { Frame, Session } from '../values.ts';
 
 export function uniqueName(session: Session, name: string): string {

@@ -1,4 +1,4 @@
-// `px.now()`, `px.minutes(5)`, `px.parse_time('-5m')`, …: values known while compiling (pxl.md 3.4).
+// `px.now()`, `px.minutes(5)`, `px.parse_time('-5m')`, …: values known while compiling.
 import { builtin } from '../call.ts';
 import {
   type Bound,

@@ -1,4 +1,4 @@
-// Type objects: annotations, and casts that relabel without converting (pxl.md 2.5, 3.7).
+// Type objects: annotations, and casts that relabel without converting.
 import type { DataType, SemanticType } from '../../model/types.ts';
 import { type Bound, type Draft, expression, INVALID, type Session, type TypeObject, type Value } from '../values.ts';
 import { wantExpression } from '../wants.ts';

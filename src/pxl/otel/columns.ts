@@ -102,7 +102,7 @@ export interface CheckedAttribute extends ExportAttribute {
   readonly field: Field | undefined;
 }
 
-/** Attributes from a dict of literals or columns (otel-export.md 5). Wrong entries are reported and left out. */
+/** Attributes from a dict of literals or columns. Wrong entries are reported and left out. */
 export function readAttributes(
   exported: Exported,
   arg: Bound | undefined,

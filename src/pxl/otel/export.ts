@@ -1,4 +1,4 @@
-// `px.export(df, px.otel.Data(…))`: endpoint, data and resource are checked in this order (otel-export.md 3), then the
+// `px.export(df, px.otel.Data(…))`: endpoint, data and resource are checked in this order, then the
 // sink is added.
 import type { MetricSpec, OtelExport, ScriptEndpoint, SpanSpec } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';

@@ -1,4 +1,4 @@
-// `px.otel.metric.*` -> MetricSpec (otel-export.md 8 to 11, 16.9).
+// `px.otel.metric.*` -> MetricSpec.
 import type { Field, SemanticType } from '../../model/types.ts';
 import type { MetricSpec, Operator, StartTime } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';

@@ -1,4 +1,4 @@
-// The module `px.otel` (otel-export.md 1): constructors that keep their arguments until `px.export` checks them all.
+// The module `px.otel`: constructors that keep their arguments until `px.export` checks them all.
 import { builtin } from '../call.ts';
 import { type Builtin, type EntryKind, INVALID, type Module, type Value, expression, literal } from '../values.ts';
 

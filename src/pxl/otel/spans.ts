@@ -1,4 +1,4 @@
-// `px.otel.trace.Span` -> SpanSpec (otel-export.md 12, 16.10).
+// `px.otel.trace.Span` -> SpanSpec.
 import type { ExportValue, SpanSpec } from '../../plan/plan.ts';
 import { isNone } from '../call.ts';
 import type { Bound, OtelEntry } from '../values.ts';
