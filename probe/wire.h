@@ -62,8 +62,6 @@ enum wire_type {
 	WIRE_SNAPSHOT_END = 14,
 	/* made by the agent's side, never by the probe: the source was cut or the probe died between these two times */
 	WIRE_BLIND = 15,
-	/* made by the agent's side too: addresses of this host or cluster, see src/collector/frames */
-	WIRE_LOCAL_NETWORK = 16,
 	/* made by the agent's side too, after HELLO: addresses that are this host's own, so that a replay knows them */
 	WIRE_LOCAL_NETWORK = 16,
 

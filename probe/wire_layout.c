@@ -19,6 +19,7 @@ _Static_assert(sizeof(struct wire_drops) == 64, "drops");
 _Static_assert(sizeof(struct wire_drained) == 16, "drained");
 _Static_assert(sizeof(struct wire_snapshot_end) == 16, "snapshot_end");
 _Static_assert(sizeof(struct wire_blind) == 24, "blind");
+_Static_assert(sizeof(struct wire_local_network) == 40, "local_network");
 _Static_assert(sizeof(struct wire_follow) == 48, "follow");
 _Static_assert(sizeof(struct wire_mute) == 40, "mute");
 _Static_assert(sizeof(struct wire_ignore_tgid) == 24, "ignore_tgid");
