@@ -10,13 +10,32 @@ import { runMap } from './operators/map.ts';
 import { runRemote } from './operators/remote.ts';
 import { runSource } from './operators/source.ts';
 import { runUnion } from './operators/union.ts';
+import { createSharedRows, sharedOperators, type SharedRows } from './sharing.ts';
+
+/** Share of an operator's memory bound that results kept for a second reader may take. */
+const KEPT_SHARE = 8;
 
 /**
  * The rows of `operator`, each batch with the operator's schema. Ends with an EngineError where the query cannot go on
  * (`code` says why), with the signal's reason where it is aborted. Gives the event loop a turn every 10 ms of work.
  */
 export function execute(operator: Operator, context: ExecutionContext): AsyncIterable<Batch> {
-  const input = (child: Operator): AsyncIterable<Batch> => execute(child, context);
+  const shared = new Map<Operator, SharedRows>();
+  for (const one of sharedOperators(operator)) {
+    shared.set(one, createSharedRows(Math.floor(context.limits.bytesMax / KEPT_SHARE)));
+  }
+  const rowsOf = (one: Operator): AsyncIterable<Batch> => {
+    const run = (): AsyncIterable<Batch> => start(one, context, rowsOf);
+    return shared.get(one)?.read(run) ?? run();
+  };
+  return rowsOf(operator);
+}
+
+function start(
+  operator: Operator,
+  context: ExecutionContext,
+  input: (child: Operator) => AsyncIterable<Batch>,
+): AsyncIterable<Batch> {
   switch (operator.kind) {
     case 'source':
       return runSource(operator, context);

@@ -155,3 +155,23 @@ test('equal sub-expressions and constants are computed once, not per row', async
   );
   expect(lookups).toBe(4);
 });
+
+test('an aggregate that both sides of a join read is executed once, and again where it is too large to keep', async () => {
+  const total = groupBy(read, ['n'], [aggregateOf('rows', 'count', [column('n', 'INT64')])]);
+  const plan: JoinOperator = { ...selfJoin, left: total, right: total };
+  for (const [bytesMax, reads] of [
+    [DEFAULT_LIMITS.bytesMax, 1],
+    [1200, 2],
+  ] as const) {
+    let snapshots = 0;
+    const counting = {
+      snapshot(...args: Parameters<typeof tables.snapshot>) {
+        snapshots++;
+        return tables.snapshot(...args);
+      },
+    };
+    const context = contextOf({ tables: counting, limits: { ...DEFAULT_LIMITS, bytesMax } });
+    expect(await rowsFrom(plan, context)).toHaveLength(10);
+    expect(snapshots).toBe(reads);
+  }
+});

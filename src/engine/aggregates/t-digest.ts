@@ -1,4 +1,4 @@
-// The merging t-digest of px.quantiles (pxl.md 6.1): compression 1000, scale function
+// The merging t-digest of px.quantiles: compression 1000, scale function
 // k(q) = δ·(asin(2q−1)+π/2)/π. Below about 1270 values nothing is merged and quantiles are exact interpolations.
 
 const COMPRESSION = 1000;

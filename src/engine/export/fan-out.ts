@@ -1,4 +1,4 @@
-// A row whose resource names several services becomes one row per service (otel-export.md 4). A cell that is no JSON
+// A row whose resource names several services becomes one row per service. A cell that is no JSON
 // array is one value; of an array only the strings count; several such attributes give all combinations.
 import type { Batch, StringColumn } from '../../columns/column.ts';
 import { takeBatch } from '../../columns/select.ts';

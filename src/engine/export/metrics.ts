@@ -1,4 +1,4 @@
-// Rows to data points (otel-export.md 9 to 11, 16.9): one batch per metric.
+// Rows to data points: one batch per metric.
 import type { Batch, Column, Float64Column, Int64Column, StringColumn } from '../../columns/column.ts';
 import { filterBatch } from '../../columns/select.ts';
 import type { MetricSpec, StartTime } from '../../plan/plan.ts';

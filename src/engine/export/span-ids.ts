@@ -1,4 +1,4 @@
-// Trace, span and parent ids (otel-export.md 12, 16.10). Ids that rows do not have are made from what the row is, so that
+// Trace, span and parent ids. Ids that rows do not have are made from what the row is, so that
 // a window that runs again gives the same ids, whatever order its rows come in.
 import { hash } from 'node:crypto';
 import type { Batch, Column, StringColumn } from '../../columns/column.ts';

@@ -1,4 +1,4 @@
-// Rows to spans (otel-export.md 12, 16.10): one batch per span of the script.
+// Rows to spans: one batch per span of the script.
 import type { Batch, Column, StringColumn } from '../../columns/column.ts';
 import { filterBatch } from '../../columns/select.ts';
 import type { ExportValue, SpanSpec } from '../../plan/plan.ts';

@@ -1,4 +1,4 @@
-// Arithmetic (pxl.md 5.1). INT64 wraps at 64 bits; V8 compiles BigInt64Array loops whose result is cut by asIntN (or by
+// Arithmetic. INT64 wraps at 64 bits; V8 compiles BigInt64Array loops whose result is cut by asIntN (or by
 // the store) to plain 64-bit instructions, 0.5 to 1.3 billion rows/s, but only where each loop has one operation:
 // the operator handed in as a closure costs a factor of ten. Hence a loop per operation.
 import type { Column } from '../../columns/column.ts';

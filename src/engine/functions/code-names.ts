@@ -1,4 +1,4 @@
-// Names of protocol codes (pxl.md 5.5, 5.10).
+// Names of protocol codes.
 import { asByteString } from '../byte-string.ts';
 import { HTTP_STATUSES } from './http-statuses.ts';
 import { I, perDistinct, toS, type Implementation, type Implementations } from './kernel.ts';

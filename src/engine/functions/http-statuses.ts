@@ -1,4 +1,4 @@
-// Reason phrases of HTTP status codes (pxl.md 5.10).
+// Reason phrases of HTTP status codes.
 
 export const HTTP_STATUSES: Readonly<Record<string, string>> = {
   100: 'Continue',

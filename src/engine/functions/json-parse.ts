@@ -1,4 +1,4 @@
-// Strict JSON (RFC 8259) over byte strings, as the pluck functions need it (pxl.md 5.3): the written form of numbers is
+// Strict JSON (RFC 8259) over byte strings, as the pluck functions need it: the written form of numbers is
 // kept, members keep their order and the first of equal names wins, text ends at the first NUL byte. Strings come out
 // as bytes, so invalid UTF-8 inside survives.
 import { asByteString, toBytes, type ByteString } from '../byte-string.ts';

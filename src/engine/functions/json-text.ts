@@ -1,4 +1,4 @@
-// Writing JSON the way the functions promise (pxl.md 5.3): compact, bytes above ASCII as they are, `/` not escaped,
+// Writing JSON the way the functions promise: compact, bytes above ASCII as they are, `/` not escaped,
 // doubles always with a fraction or an exponent.
 import { asByteString, type ByteString } from '../byte-string.ts';
 

@@ -1,4 +1,4 @@
-// Logic, comparison and selection (pxl.md 5.1). FLOAT64 equality is approximate; strings compare by their bytes.
+// Logic, comparison and selection. FLOAT64 equality is approximate; strings compare by their bytes.
 import type { Column } from '../../columns/column.ts';
 import { createInterner, rowReader } from '../byte-string.ts';
 import { halves } from '../operators/key-table.ts';

@@ -1,4 +1,4 @@
-// Kubernetes and process metadata (pxl.md 5.11), looked up once per distinct UPID, id, name or address of a batch. In a
+// Kubernetes and process metadata, looked up once per distinct UPID, id, name or address of a batch. In a
 // scope that is one namespace, objects outside it have no names; addresses stay.
 import type { ProcessIdentity } from '../../model/identity.ts';
 import type { Uint128 } from '../../model/types.ts';

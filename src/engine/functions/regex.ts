@@ -1,4 +1,4 @@
-// Functions that take regular expressions (pxl.md 5.4). A pattern is compiled once per call of the script. Cells that
+// Functions that take regular expressions. A pattern is compiled once per call of the script. Cells that
 // are not UTF-8 are matched byte by byte, as if each byte were one character.
 import { asByteString, isUtf8, toBytes, toText, type ByteString } from '../byte-string.ts';
 import { EngineError } from '../context.ts';

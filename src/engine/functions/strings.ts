@@ -1,4 +1,4 @@
-// Strings and JSON (pxl.md 5.2, 5.3). On byte strings the byte semantics of the language are JavaScript's own.
+// Strings and JSON. On byte strings the byte semantics of the language are JavaScript's own.
 import { asByteString, type ByteString } from '../byte-string.ts';
 import { integerOf, parseJson, writeJson, type Json } from './json-parse.ts';
 import { quoteJson } from './json-text.ts';

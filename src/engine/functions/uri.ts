@@ -1,4 +1,4 @@
-// URIs, request paths and addresses (pxl.md 5.5, 5.8, 5.9), and our http_route.
+// URIs, request paths and addresses, and our http_route.
 import { BlockList, isIP } from 'node:net';
 import { asByteString, type ByteString } from '../byte-string.ts';
 import { parseJson } from './json-parse.ts';

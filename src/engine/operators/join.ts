@@ -1,4 +1,4 @@
-// Hash join (pxl.md 4.6). One side is held in memory and indexed by key, the other streams past it; its order is the
+// Hash join. One side is held in memory and indexed by key, the other streams past it; its order is the
 // output's. Rows without a partner get zero values: the held side has one extra row of them.
 import { batchBytes, zeroColumn } from '../../columns/batch.ts';
 import type { Batch, Column } from '../../columns/column.ts';
