@@ -134,5 +134,10 @@ export function readQuantiles({ means, sizes, min, max }: TDigest, quantiles: re
   });
 }
 
-/** Also right between equal infinities. */
-const between = (a: number, b: number, share: number): number => (a === b ? a : a + (b - a) * share);
+/** Never outside of a and b; beside an infinity there is nothing between, so the nearer one. */
+function between(a: number, b: number, share: number): number {
+  if (a === b) return a;
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return share < 0.5 ? a : b;
+  const value = Number.isFinite(b - a) ? a + (b - a) * share : a * (1 - share) + b * share;
+  return Math.min(b, Math.max(a, value));
+}
