@@ -175,3 +175,13 @@ test('an aggregate that both sides of a join read is executed once, and again wh
     expect(snapshots).toBe(reads);
   }
 });
+
+test('texts that double with every step end the query, not the process', async () => {
+  const text = column('s', 'STRING');
+  const start: Operator = map(read, { s: call('itoa', column('n', 'INT64')) });
+  const doubled = Array.from({ length: 40 }).reduce(
+    (input: Operator) => map(input, { s: call('add', text, text) }),
+    start,
+  );
+  await expect(collect(doubled, contextOf({ tables }))).rejects.toMatchObject({ code: 'MEMORY_LIMIT' });
+});

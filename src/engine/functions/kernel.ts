@@ -4,7 +4,7 @@ import type { Column, StringColumn } from '../../columns/column.ts';
 import type { LiteralValue } from '../../plan/expression.ts';
 import type { Uint128 } from '../../model/types.ts';
 import { createInterner, rowReader, type ByteString } from '../byte-string.ts';
-import type { ExecutionContext } from '../context.ts';
+import { EngineError, type ExecutionContext } from '../context.ts';
 import { createPairTable, type Words } from '../operators/pair-table.ts';
 import { halves } from '../operators/key-table.ts';
 
@@ -148,6 +148,15 @@ export const toU: Writer<Uint128> = (results, ids) => {
 
 type CellsOf<Readers> = { [K in keyof Readers]: Readers[K] extends Reader<infer T> ? T : never };
 
+/** Text that one function may make of the distinct rows of one batch. */
+const TEXT_BYTES_MAX = 256 * 1024 * 1024;
+
+const tooMuchText = (): EngineError =>
+  new EngineError(
+    'MEMORY_LIMIT',
+    `a function makes more than ${TEXT_BYTES_MAX} bytes of text of one batch; shorten its arguments`,
+  );
+
 /** Columns with one value in all rows, which need not be looked at to tell rows apart. */
 const constants = new WeakSet<Column>();
 
@@ -168,9 +177,12 @@ export const perDistinct =
   ): Kernel =>
   (args, length) => {
     const cells = readers.map((read, i) => read(args[i]));
+    let bytes = 0;
     const at = (row: number): T => {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- map keeps the tuple's order, its type does not say so
-      return compute(...(cells.map((cell) => cell(row)) as CellsOf<Readers>));
+      const result = compute(...(cells.map((cell) => cell(row)) as CellsOf<Readers>));
+      if (typeof result === 'string' && (bytes += result.length) > TEXT_BYTES_MAX) throw tooMuchText();
+      return result;
     };
     const ids = distinctIds(args.slice(0, readers.length), length);
     const results: T[] = [];
