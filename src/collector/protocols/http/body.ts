@@ -8,6 +8,17 @@ export const BODY_BYTES_KEPT = 1024;
 /** Limit of a body cell in bytes. */
 export const BODY_CELL_BYTES_MAX = 512;
 
+/** Buffers for kept beginnings that nobody uses now: to make one costs more than all else that is done with a body. */
+const spare: Uint8Array[] = [];
+const SPARE_MAX = 64;
+
+export const takeKeptBuffer = (): Uint8Array => spare.pop() ?? new Uint8Array(BODY_BYTES_KEPT);
+
+/** Takes back a buffer that `takeKeptBuffer` gave; its bytes may be overwritten at once. */
+export function giveBackKeptBuffer(buffer: Uint8Array): void {
+  if (spare.length < SPARE_MAX) spare.push(buffer);
+}
+
 const UNKNOWN_TYPE = '<removed: unknown content-type>';
 const NOT_TEXT = '<removed: non-text content-type>';
 const NOT_INFLATED = '<Failed to gunzip body>';

@@ -1,12 +1,11 @@
 // The head of an HTTP/1 message (RFC 9112 sections 2-5): bytes -> start line, header JSON, and what tells where the body
 // ends and how it is shown. As tolerant as widespread servers are: bare LF, folded lines, lines without a colon.
 import { bufferOf, textCell } from '../cell.ts';
-import { type HeaderField, headersJson, textOfLatin1 } from './header-json.ts';
+import { type HeaderField, readFields } from './fields.ts';
+import { headersJson, textOfLatin1 } from './header-json.ts';
 
 /** A head longer than this is given up. Common servers refuse more than 8 to 80 KiB. */
 export const HEAD_BYTES_MAX = 64 * 1024;
-/** Fields beyond this many are left out of the header JSON, and counted there. */
-const FIELDS_MAX = 256;
 const METHOD_BYTES_MAX = 32;
 
 /** How a body is shown: its first bytes, inflated, URL-decoded, or a placeholder for what is not text. */
@@ -112,52 +111,6 @@ function statusLine(line: string): StartLine | undefined {
   const status = Number(match[2]);
   if (status < 100) return undefined;
   return { method: '', target: '', status, reason: textCell(textOfLatin1(line.slice(13))), minor: Number(match[1]) };
-}
-
-interface Fields {
-  readonly fields: HeaderField[];
-  readonly omitted: number;
-}
-
-/** Reads the lines of `text` from `at` to the blank line. Lines that are no field are passed over. */
-function readFields(text: string, start: number): Fields {
-  const fields: HeaderField[] = [];
-  let omitted = 0;
-  for (let at = start; at < text.length;) {
-    let end = text.indexOf('\n', at);
-    if (end < 0) end = text.length;
-    const next = end + 1;
-    if (text.charCodeAt(end - 1) === CR) end--;
-    if (end <= at) break;
-    const first = text.charCodeAt(at);
-    if (first === 32 || first === 9) {
-      const last = fields.pop();
-      if (last !== undefined) {
-        fields.push({ ...last, value: `${last.value} ${text.slice(at, end).trim()}`.trim() });
-      }
-    } else {
-      const colon = text.indexOf(':', at);
-      if (colon > at && colon < end) {
-        if (fields.length === FIELDS_MAX) omitted++;
-        else fields.push(fieldOf(text, at, colon, end));
-      }
-    }
-    at = next;
-  }
-  return { fields, omitted };
-}
-
-const isBlank = (code: number): boolean => code === 32 || code === 9;
-
-function fieldOf(text: string, at: number, colon: number, end: number): HeaderField {
-  let valueStart = colon + 1;
-  let valueEnd = end;
-  let nameEnd = colon;
-  while (valueStart < valueEnd && isBlank(text.charCodeAt(valueStart))) valueStart++;
-  while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--;
-  while (nameEnd > at && isBlank(text.charCodeAt(nameEnd - 1))) nameEnd--;
-  const name = text.slice(at, nameEnd);
-  return { name, lowerName: name.toLowerCase(), value: text.slice(valueStart, valueEnd) };
 }
 
 type Framing = Pick<Head, 'contentLength' | 'coding' | 'body' | 'isJson' | 'expectsContinue'>;

@@ -4,10 +4,11 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { TRUNCATED, textCell } from '../cell.ts';
 
-export interface HeaderField {
+interface Field {
   readonly name: string;
   readonly lowerName: string;
   readonly value: string;
+  readonly json: string;
 }
 
 /** Limit of a header cell in bytes. */
@@ -22,17 +23,21 @@ export function textOfLatin1(text: string): string {
   return isUtf8(bytes) ? bytes.toString() : text;
 }
 
-const quote = (text: string): string => (NEEDS_CARE.test(text) ? JSON.stringify(textOfLatin1(text)) : `"${text}"`);
+/** One field as it stands in the object; texts as latin1. */
+export const jsonMember = (name: string, value: string): string =>
+  NEEDS_CARE.test(name) || NEEDS_CARE.test(value)
+    ? `${JSON.stringify(textOfLatin1(name))}:${JSON.stringify(textOfLatin1(value))}`
+    : `"${name}":"${value}"`;
 
 /** Longest values are cut first, to each of these in turn, before whole fields are left out. */
 const VALUE_LIMITS = [2048, 1024, 512, 256, 64];
 const OMITTED_BYTES = 64;
 
 /** The JSON object of `fields` (texts as latin1), of which `omitted` more were not kept. Sorts `fields` in place. */
-export function headersJson(fields: HeaderField[], omitted = 0): string {
+export function headersJson(fields: Field[], omitted = 0): string {
   sortByName(fields);
   let json = '{';
-  for (const { name, value } of fields) json += `${json.length === 1 ? '' : ','}${quote(name)}:${quote(value)}`;
+  for (const field of fields) json += json.length === 1 ? field.json : `,${field.json}`;
   if (omitted === 0 && fits(json)) return `${json}}`;
   return shortened(fields, omitted);
 }
@@ -42,7 +47,7 @@ const fits = (json: string): boolean => {
   return Buffer.byteLength(json) < HEADERS_BYTES_MAX;
 };
 
-function shortened(fields: readonly HeaderField[], omitted: number): string {
+function shortened(fields: readonly Field[], omitted: number): string {
   const shown = (limit: number): string[] =>
     fields.map(({ name, value }) => {
       const key = JSON.stringify(textCell(textOfLatin1(name), 256));
@@ -66,7 +71,7 @@ function shortened(fields: readonly HeaderField[], omitted: number): string {
 }
 
 /** Insertion sort: stable, and quickest for the dozen fields of a head that mostly is short. */
-function sortByName(fields: HeaderField[]): void {
+function sortByName(fields: Field[]): void {
   if (fields.length > 32) {
     fields.sort((a, b) => (a.lowerName < b.lowerName ? -1 : a.lowerName > b.lowerName ? 1 : 0));
     return;

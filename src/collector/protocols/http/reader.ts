@@ -2,37 +2,13 @@
 // It goes through each byte once, keeps at most an unfinished head and the beginning of a body, and parses a message that
 // lies whole in one captured piece in place.
 import type { KtimeNs, LossReason } from '../protocol.ts';
-import { BODY_BYTES_KEPT, bodyCell, keepsBody } from './body.ts';
+import { BODY_BYTES_KEPT, bodyCell, giveBackKeptBuffer, keepsBody, takeKeptBuffer } from './body.ts';
 import { ChunkFraming, beginsChunk } from './chunks.ts';
 import { type HeadCache, type KnownHead, startsWithHead } from './head-cache.ts';
 import { type Head, headEnd } from './head.ts';
 import { PartialHead } from './partial-head.ts';
-import { guessRequest, guessResponse } from './start-line.ts';
-
-/** How the end of a message is found once its head is known. `unknown`: it cannot be; look for the next head. */
-export type Framing = 'none' | 'length' | 'chunked' | 'untilClose' | 'unknown';
-
-/** What a reader tells its connection; called synchronously. */
-export interface ReaderEvents {
-  /** Whether the next message may be read now. False leaves its bytes unread. */
-  mayStart(): boolean;
-  /** A head was read; the answer says how its body ends. */
-  head(head: Head, time: KtimeNs): Framing;
-  /** The message is complete: `body` its cell, `size` its decoded length, `time` that of its last byte. */
-  end(body: string | Uint8Array, size: number, time: KtimeNs): void;
-  /**
-   * Whether, in a chunked body whose chunk boundaries were not captured, only this message can go on: there is nothing
-   * else that the bytes could belong to.
-   */
-  mayDrift(): boolean;
-  /** The message goes on, but what it was cannot be told exactly any more: it must not make a row. */
-  spoil(time: KtimeNs, bytes: number, reason: LossReason): void;
-  /**
-   * Framing is lost, and `bytes` more with it. `isFirst`: it was known until here. `isBetween`: no message whose head was
-   * told is going on.
-   */
-  broken(time: KtimeNs, bytes: number, reason: LossReason, isFirst: boolean, isBetween: boolean): void;
-}
+import type { ReaderEvents } from './reader-events.ts';
+import { guessKnownRequest, guessRequest, guessResponse } from './start-line.ts';
 
 type State =
   /** Between messages, or within a head (`#partial` holds its beginning). */
@@ -56,7 +32,7 @@ export class MessageReader {
   readonly #isRequest: boolean;
   readonly #events: ReaderEvents;
   readonly #cache: HeadCache;
-  #state: State = 'start';
+  #state: State;
   /** The head of the message being read. */
   #head: Head | undefined;
   /** The head that this direction last had and that is likely to come again. */
@@ -77,8 +53,10 @@ export class MessageReader {
   /** Of the last byte that was seen; UNSEEN where the last bytes fell into a gap. */
   #lastTime: KtimeNs = 0;
 
-  constructor(isRequest: boolean, cache: HeadCache, events: ReaderEvents) {
+  /** `fromOpen`: the first byte given begins a message. */
+  constructor(isRequest: boolean, cache: HeadCache, events: ReaderEvents, fromOpen: boolean) {
     this.#isRequest = isRequest;
+    this.#state = fromOpen ? 'start' : 'lost';
     this.#cache = cache;
     this.#events = events;
   }
@@ -176,7 +154,9 @@ export class MessageReader {
   }
 
   #guess(bytes: Uint8Array, from: number, to: number): 'yes' | 'maybe' | 'no' {
-    return this.#isRequest ? guessRequest(bytes, from, to) : guessResponse(bytes, from, to);
+    if (!this.#isRequest) return guessResponse(bytes, from, to);
+    const isUncertain = this.#isTentative || this.#state === 'lost';
+    return isUncertain ? guessKnownRequest(bytes, from, to) : guessRequest(bytes, from, to);
   }
 
   /** Whether framing is known again at `from`, the beginning of a write or read. */
@@ -233,13 +213,15 @@ export class MessageReader {
     const before = partial.length;
     partial.append(bytes, from, to);
     const end = headEnd(partial.bytes, 0, partial.length, before);
-    const head = end < 0 ? undefined : this.#cache.find(partial.bytes, 0, end, this.#isRequest);
+    // A start line that was possible when it was short is looked at again as it grows.
+    const isHopeless =
+      (before <= GUESS_BYTES_MAX || this.#isTentative) && this.#guess(partial.bytes, 0, partial.length) === 'no';
+    const head = end < 0 || isHopeless ? undefined : this.#cache.find(partial.bytes, 0, end, this.#isRequest);
     if (head !== undefined) {
       partial.clear();
       this.#begin(head, time);
       return from + end - before;
     }
-    const isHopeless = before <= GUESS_BYTES_MAX && this.#guess(partial.bytes, 0, partial.length) === 'no';
     if (end >= 0 || partial.isFull || isHopeless) {
       const rest = to - from - (partial.length - before);
       this.#break(time, rest, end < 0 && !isHopeless ? 'limit' : 'malformed');
@@ -286,8 +268,7 @@ export class MessageReader {
     this.#state = 'start';
     this.#head = undefined;
     if (head !== undefined) this.#events.end(bodyCell(head, bytes, from, to, this.#size), this.#size, time);
-    this.#kept = EMPTY;
-    this.#keptLength = 0;
+    this.#dropKept();
   }
 
   /** Framing is lost, and with it `bytes` more than those of an unfinished head. */
@@ -299,9 +280,14 @@ export class MessageReader {
     this.#isTentative = false;
     this.#head = undefined;
     this.#partial.clear();
+    this.#dropKept();
+    this.#events.broken(time, lost, reason, isFirst, isBetween);
+  }
+
+  #dropKept(): void {
+    if (this.#kept.length > 0) giveBackKeptBuffer(this.#kept);
     this.#kept = EMPTY;
     this.#keptLength = 0;
-    this.#events.broken(time, lost, reason, isFirst, isBetween);
   }
 
   #spoil(time: KtimeNs, bytes: number, reason: LossReason): void {
@@ -353,7 +339,7 @@ export class MessageReader {
   #keep(bytes: Uint8Array, from: number, to: number, time: KtimeNs): void {
     const room = this.#keepMax - this.#keptLength;
     if (room > 0 && this.#keptLength === this.#size) {
-      if (this.#kept.length === 0) this.#kept = new Uint8Array(BODY_BYTES_KEPT);
+      if (this.#kept.length === 0) this.#kept = takeKeptBuffer();
       const count = Math.min(room, to - from);
       this.#kept.set(bytes.subarray(from, from + count), this.#keptLength);
       this.#keptLength += count;

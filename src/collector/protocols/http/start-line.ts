@@ -49,23 +49,36 @@ export function guessRequest(bytes: Uint8Array, from: number, to: number): Start
   return 'yes';
 }
 
-const KNOWN_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'].map((method) =>
-  Buffer.from(method),
-);
+/**
+ * Methods that are taken for the beginning of a request where it is not known that one begins here. None is the end of
+ * another, or the end of a split request line would be taken for a request (`ET` of `GET` is none, nor may `PATCH` be
+ * found in `PROPPATCH`).
+ */
+const KNOWN_METHODS =
+  'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PROPFIND REPORT SEARCH MKCOL COPY MOVE LOCK PURGE'
+    .split(' ')
+    .map((method) => Buffer.from(`${method} `));
+
+/** As `guessRequest`, but of well-known methods only. */
+export function guessKnownRequest(bytes: Uint8Array, from: number, to: number): StartGuess {
+  const isKnown = KNOWN_METHODS.some((method) => {
+    const end = Math.min(method.length, to - from);
+    for (let i = 0; i < end; i++) if (bytes[from + i] !== method[i]) return false;
+    return true;
+  });
+  return isKnown ? guessRequest(bytes, from, to) : 'no';
+}
 
 /**
- * For connections of which nothing is known: as `guessRequest`, but of an unfinished line it wants a method of the
- * standard and the beginning of a target (`/`, `*`, a scheme or an authority), since other text protocols begin with
- * words too.
+ * For connections of which nothing is known: any whole request line will do; an unfinished one must have a well-known
+ * method and the beginning of a target (`/`, `*`, a scheme or an authority), since other text protocols begin with words
+ * too.
  */
 export function opensWithRequest(bytes: Uint8Array): boolean {
   const guess = guessRequest(bytes, 0, bytes.length);
   if (guess !== 'maybe') return guess === 'yes';
-  return KNOWN_METHODS.some((method) => {
-    const target = bytes[method.length + 1];
-    if (target === undefined || bytes[method.length] !== SP || !method.every((letter, i) => bytes[i] === letter))
-      return false;
-    const letter = target | 0x20;
-    return target === 0x2f || target === 0x2a || target === 0x5b || isDigit(target) || (letter >= 97 && letter <= 122);
-  });
+  const target = bytes[bytes.indexOf(SP) + 1];
+  if (target === undefined || !bytes.includes(SP) || guessKnownRequest(bytes, 0, bytes.length) === 'no') return false;
+  const letter = target | 0x20;
+  return target === 0x2f || target === 0x2a || target === 0x5b || isDigit(target) || (letter >= 97 && letter <= 122);
 }

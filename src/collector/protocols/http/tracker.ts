@@ -7,7 +7,8 @@ import { ByteStream, type Piece, REORDER_WINDOW_NS } from '../stream.ts';
 import type { HeadCache } from './head-cache.ts';
 import type { Head } from './head.ts';
 import { Pairing, type Pending } from './pairing.ts';
-import { type Framing, MessageReader, type ReaderEvents } from './reader.ts';
+import { MessageReader } from './reader.ts';
+import type { Framing, ReaderEvents } from './reader-events.ts';
 import { guessRequest } from './start-line.ts';
 
 /** A finished response, and whom it answers. */
@@ -49,8 +50,8 @@ export class HttpTracker implements ProtocolTracker {
       (time, exchanges, bytes, reason) => this.#lose(time, exchanges, bytes, reason),
       fromOpen,
     );
-    this.#requestReader = new MessageReader(true, cache, this.#requestEvents());
-    this.#responseReader = new MessageReader(false, cache, this.#responseEvents());
+    this.#requestReader = new MessageReader(true, cache, this.#requestEvents(), fromOpen);
+    this.#responseReader = new MessageReader(false, cache, this.#responseEvents(), fromOpen);
   }
 
   get bytesHeld(): number {

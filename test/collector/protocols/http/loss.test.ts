@@ -275,6 +275,23 @@ test('a connection joined within a response begins with the next exchange, and n
   expect([paths(body), lostExchanges(body), lostBytes(body)]).toEqual(['/1:201', 0, 14]);
 });
 
+test.each([
+  ['the end of a body', 'a', 'GET', 'GET', ['/1', '/3', '/4']],
+  ['a method in front of another', 'PROP', 'PATCH', 'PATCH', ['/1', '/4']],
+  ['the rest of a method', 'G', 'ET', 'GET', ['/1', '/4']],
+])('after a loss %s is not taken for the beginning of a method', (_, before, after, method, expected) => {
+  const { rows } = converse(String.raw`${get(1)}
+    >! POST /2 HTTP/1.1\r\n\r\n and so on
+    ${before === 'G' ? '' : `> ${before}`}
+    < HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n
+    ${before === 'G' ? `> ${before}` : ''}
+    > ${after} /3 HTTP/1.1\r\n\r\n
+    < HTTP/1.1 203 OK\r\nContent-Length: 0\r\n\r\n${get(4)}
+    . close`);
+  expect(rows.map(({ path }) => path)).toEqual(expected);
+  expect(rows.filter(({ path }) => path === '/3').every((row) => row.method === method)).toBe(true);
+});
+
 test('responses before the first request are counted once it shows that requests were lost', () => {
   const heard = converse(
     String.raw`
