@@ -104,9 +104,13 @@ static __always_inline s32 wanted_bytes(struct conn *conn, const struct conn_key
 	}
 	if (conn->verdict == VERDICT_FOLLOW)
 		return conn->capture_max;
-	if (conn->verdict == VERDICT_MUTE || conn->messages >= WIRE_UNDECIDED_MESSAGES)
+	if (conn->verdict == VERDICT_MUTE)
 		return -1;
-	conn->messages++;
+	/* The agent's answer takes a few rounds of the rings; a fast connection has said far more than 8 messages by then. */
+	if (conn->messages < WIRE_UNDECIDED_MESSAGES)
+		conn->messages++;
+	else if (conn->sent + conn->received > WIRE_UNDECIDED_BYTES)
+		return -1;
 	return config->capture_max;
 }
 

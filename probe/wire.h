@@ -40,8 +40,12 @@ typedef int wire_s32;
 #define WIRE_MAGIC 0x43554c53u /* "SLUC" */
 #define WIRE_VERSION 1
 #define WIRE_FRAME_MAX 65536
-/* Messages of a connection that are sent before the agent has said FOLLOW or MUTE. */
+/*
+ * Before the agent has said FOLLOW or MUTE this many messages of a connection are sent, and more until this many bytes
+ * have passed: a fast connection makes hundreds of exchanges while the answer is on its way.
+ */
 #define WIRE_UNDECIDED_MESSAGES 8
+#define WIRE_UNDECIDED_BYTES (256 << 10)
 /* Bytes of one message that are captured at most; the rest is told by size. */
 #define WIRE_CAPTURE_MAX 16384
 

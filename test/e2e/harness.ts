@@ -80,6 +80,8 @@ export interface Local {
   status(name: string): ExportScriptStatus | undefined;
   /** Since when rows are captured. */
   capturing(): Promise<Date>;
+  /** Resolves once a script's first window has begun: what happens from now on is in a window of it. */
+  scheduled(name: string): Promise<void>;
   /** SIGTERM, and its exit status. */
   stop(): Promise<number | null>;
   kill(): Promise<void>;
@@ -118,6 +120,12 @@ export function startLocal({ manifests, state, connectTo = {}, args = [] }: Loca
         return events.find((one) => one.event === 'capturing');
       });
       return new Date(event.since ?? 0);
+    },
+    async scheduled(name) {
+      await until(
+        `${name} is scheduled (${errors.join(' | ')})`,
+        () => Date.parse(status(name)?.nextWindow?.start ?? '') <= Date.now(),
+      );
     },
     async stop() {
       child.kill('SIGTERM');

@@ -51,6 +51,7 @@ suite('killed and come back', () => {
     place.write('manifests/count.yaml', countManifest('1s'));
     local = start();
     await local.capturing();
+    await local.scheduled('requests');
   }, 300_000);
 
   afterAll(async () => {
@@ -63,6 +64,8 @@ suite('killed and come back', () => {
   test('a receiver that was killed gets every window when it is back', async () => {
     await load(nginx.port, '/hello', 400);
     await deliveredBeyond(Date.now());
+    // acknowledged is not yet in the Collector's file
+    await until('the file has it', () => windows().reduce((sum, { value }) => sum + value, 0) === 400);
     const port = Number(collector.endpoint.split(':').at(-1));
     await collector.kill();
     await load(nginx.port, '/hello', 300);
@@ -72,6 +75,7 @@ suite('killed and come back', () => {
     await load(nginx.port, '/hello', 300);
     collector = await startOtelCollector({ dir: join(place.dir, 'otelcol'), grpcPort: port });
     await deliveredBeyond(Date.now());
+    await until('the file has it all', () => windows().reduce((sum, { value }) => sum + value, 0) >= 1000);
     expect(windows().reduce((sum, { value }) => sum + value, 0)).toBe(1000);
     const starts = windows().map((window) => window.start);
     expect(new Set(starts).size).toBe(starts.length);
@@ -83,6 +87,7 @@ suite('killed and come back', () => {
     await load(nginx.port, '/hello', 50);
     local = start();
     await local.capturing();
+    await local.scheduled('requests');
     await load(nginx.port, '/hello', 200);
     await deliveredBeyond(Date.now());
     await local.stop();
