@@ -109,7 +109,7 @@ static __always_inline s32 wanted_bytes(struct conn *conn, const struct conn_key
 	/* The agent's answer takes a few rounds of the rings; a fast connection has said far more than 8 messages by then. */
 	if (conn->messages < WIRE_UNDECIDED_MESSAGES)
 		conn->messages++;
-	else if (conn->sent + conn->received > WIRE_UNDECIDED_BYTES)
+	else if (conn->undecided_bytes > WIRE_UNDECIDED_BYTES)
 		return -1;
 	return config->capture_max;
 }
@@ -185,6 +185,8 @@ static __noinline void deliver(struct transfer *transfer, struct conn *conn)
 	asm volatile("" : "+r"(length));
 	if (length > sizeof(struct wire_conn_data) + WIRE_CAPTURE_MAX)
 		return;
+	if (conn->verdict == VERDICT_NONE)
+		conn->undecided_bytes += length;
 	if (bpf_ringbuf_output(&data_ring, scratch, length, BPF_RB_NO_WAKEUP))
 		COUNT_DROP(data_ring_full);
 }

@@ -52,7 +52,9 @@ struct conn {
 	wire_u8 role;
 	wire_u8 origin;
 	wire_u8 announced; /* 0: the control ring was full, say OPEN again */
-	wire_u8 reserved;
+	wire_u8 reserved1;
+	wire_u32 undecided_bytes; /* of frames, while undecided */
+	wire_u32 reserved2;
 };
 
 /* Map `verdicts`: what the agent has said. Valid for the connection with this tsid only. */

@@ -42,7 +42,7 @@ typedef int wire_s32;
 #define WIRE_FRAME_MAX 65536
 /*
  * Before the agent has said FOLLOW or MUTE this many messages of a connection are sent, and more until this many bytes
- * have passed: a fast connection makes hundreds of exchanges while the answer is on its way.
+ * of frames have left: a fast connection makes hundreds of exchanges while the answer is on its way.
  */
 #define WIRE_UNDECIDED_MESSAGES 8
 #define WIRE_UNDECIDED_BYTES (256 << 10)
