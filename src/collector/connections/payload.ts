@@ -14,6 +14,8 @@ import type { Connection } from './connection.ts';
 const PATIENCE_MESSAGES = 64;
 /** A parser that throws gets a fresh start this often before its connection is given up. */
 const RESTARTS_MAX = 3;
+/** Of a connection that was seen to open: what may wait to show, put together, what it is. */
+const UNRECOGNISED_BYTES_MAX = 16 * 1024;
 /** No exchange is shorter than this; bounds how many were in bytes that nobody will parse. */
 const EXCHANGE_BYTES_MIN = 16;
 
@@ -215,6 +217,39 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     } else if (connection.messages === WIRE_UNDECIDED_MESSAGES)
       control(encodeFollow(connection.id, WIRE_CAPTURE_BYTES_MAX));
   };
+  const hold = (
+    connection: Connection,
+    sent: boolean,
+    position: number,
+    size: number,
+    payload: Uint8Array,
+    ktime: KtimeNs,
+  ): void => {
+    connection.held.push({ sent, position, size, payload: new Uint8Array(payload), ktime });
+    account(connection, connection.bytesHeld + payload.length);
+  };
+  /** Nothing of a protocol begins before the end of this message; what waited before it is no beginning either. */
+  const passOver = (connection: Connection, sent: boolean, position: number, size: number): void => {
+    for (const one of [...connection.held, { sent, position, size }]) {
+      const end = one.position + one.size;
+      if (one.sent) connection.baseSent = Math.max(connection.baseSent, end);
+      else connection.baseReceived = Math.max(connection.baseReceived, end);
+    }
+    connection.isFromOpen = false;
+    connection.held = [];
+    account(connection, 0);
+  };
+  /** A first line may come in pieces: the direction's bytes from its very beginning, where they are all there. */
+  const beginning = (connection: Connection, sent: boolean, position: number, payload: Uint8Array): Uint8Array => {
+    const pieces = connection.held.filter((one) => one.sent === sent);
+    let end = 0;
+    for (const piece of pieces) {
+      if (piece.position !== end || piece.payload.length !== piece.size) return payload;
+      end += piece.size;
+    }
+    if (end === 0 || position !== end) return payload;
+    return Uint8Array.from([...pieces.map((piece) => piece.payload), payload].flatMap((bytes) => [...bytes]));
+  };
   const consider = (
     connection: Connection,
     sent: boolean,
@@ -224,17 +259,23 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     ktime: KtimeNs,
   ): void => {
     connection.messages += 1;
-    if (connection.protocol === undefined && (payload.length === 0 || !recognise(connection, sent, size, payload))) {
+    const isNew = connection.protocol === undefined;
+    if (
+      isNew &&
+      (payload.length === 0 || !recognise(connection, sent, size, beginning(connection, sent, position, payload)))
+    ) {
       metrics.bytesBeforeRecognised += size;
-      if (sent) connection.baseSent = Math.max(connection.baseSent, position + size);
-      else connection.baseReceived = Math.max(connection.baseReceived, position + size);
+      const mayWait = connection.isFromOpen && connection.bytesHeld + payload.length <= UNRECOGNISED_BYTES_MAX;
+      if (mayWait) hold(connection, sent, position, size, payload, ktime);
+      else passOver(connection, sent, position, size);
       if (connection.messages >= WIRE_UNDECIDED_MESSAGES) giveUp(connection);
       return;
     }
-    connection.held.push({ sent, position, size, payload: payload.slice(), ktime });
-    account(connection, connection.bytesHeld + payload.length);
+    // what waited is part of the first exchange after all
+    if (isNew) for (const one of connection.held) metrics.bytesBeforeRecognised -= one.size;
+    hold(connection, sent, position, size, payload, ktime);
     if (connection.isOpened || connection.held.length > PATIENCE_MESSAGES) settle(connection);
-    else if (connection.held.length === 1) waiting.push(connection);
+    else if (isNew || connection.held.length === 1) waiting.push(connection);
   };
 
   return {
