@@ -1,5 +1,4 @@
 // sluice check: compiles scripts and validates manifests, runs nothing.
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readManifests } from '../crds/manifest.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
@@ -10,6 +9,7 @@ import { choiceArg, pairsArg } from './args.ts';
 import { UsageError, type Command } from './command.ts';
 import { diagnosticLines, painter } from './diagnostics.ts';
 import { presetNames, presetText } from './presets.ts';
+import { readTextFile } from './text-file.ts';
 
 const HELP = `Usage: sluice check FILE… [--format text|json] [--arg NAME=VALUE]…
 
@@ -68,8 +68,9 @@ function checkManifest(file: string, source: string): Checked[] {
 
 function read(file: string): string {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readTextFile(file);
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const preset = presetText(file);
     if (preset !== undefined) return preset;
     throw new UsageError(error instanceof Error ? error.message : `cannot read ${file}`);

@@ -15,19 +15,24 @@ export function painter(stream: { readonly isTTY?: boolean }, env: CommandIo['en
 
 const LINE_CHARS_MAX = 160;
 
+/** Text of a file as a terminal may show it: what would move its cursor or colour it is a U+FFFD. Tabs stay. */
+// oxlint-disable-next-line no-control-regex
+const visible = (text: string): string => text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, '\uFFFD');
+
 /** The lines that show one diagnostic. `source` is the file's text. */
 export function diagnosticLines(file: string, source: string, diagnostic: Diagnostic, paint: Paint): string[] {
   const { severity, line, column, message, code, suggestion } = diagnostic;
   const place = line === 0 ? file : `${file}:${line}:${column}`;
-  const head = `${paint('bold', place)}: ${paint(severity === 'error' ? 'red' : 'yellow', severity)}: ${message} ${paint('dim', `[${code}]`)}`;
+  const kind = paint(severity === 'error' ? 'red' : 'yellow', severity);
+  const head = `${paint('bold', place)}: ${kind}: ${visible(message)} ${paint('dim', `[${code}]`)}`;
   const text = source.split(/\r?\n/)[line - 1];
   const lines = [head];
   if (text !== undefined && line > 0) {
     // tabs are kept, so that the caret stands under its character whatever their width
     const before = text.slice(0, column - 1).replace(/[^\t]/g, ' ');
     const from = Math.max(0, column - LINE_CHARS_MAX);
-    lines.push(`  ${text.slice(from, from + LINE_CHARS_MAX)}`, `  ${before.slice(from)}${paint('red', '^')}`);
+    lines.push(`  ${visible(text.slice(from, from + LINE_CHARS_MAX))}`, `  ${before.slice(from)}${paint('red', '^')}`);
   }
-  if (suggestion !== undefined) lines.push(`  ${suggestion}`);
+  if (suggestion !== undefined) lines.push(`  ${visible(suggestion)}`);
   return lines;
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parseIdentityRules } from '../collector/identity/rules.ts';
 import type { FrameSource } from '../collector/sources/source.ts';
+import type { Fault } from '../crds/script-conditions.ts';
 import { openLedger } from '../ledger/ledger.ts';
 import { formatTime, now } from '../model/time.ts';
 import { createRuntime } from '../runtime/runtime.ts';
@@ -15,7 +16,7 @@ import { addressArg, choiceArg } from './args.ts';
 import { dropToSudoUser, liveSource, startAgent } from './capture.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
 import { createControl } from './local/control.ts';
-import { readFolder, watchFolder, writeStatus } from './local/folder.ts';
+import { readFolder, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
 import { LOG_LEVELS, openLog } from './local/log.ts';
 import { createPublisher } from './local/publish.ts';
 import { createView, problemLine } from './local/view.ts';
@@ -47,6 +48,9 @@ Ends at SIGINT or SIGTERM; what is committed and not yet delivered goes out at t
 /** Time that runs under way and deliveries get when the process ends. */
 const STOP_GRACE_MS = 5000;
 const OBSERVE_MS = 1000;
+/** Slewing and the readings' own jitter are no step of the clock. */
+const AHEAD_MS_MIN = 100;
+const aheadMs = (ns: number): number => (ns / 1e6 < AHEAD_MS_MIN ? 0 : Math.round(ns / 1e6));
 
 interface LocalOptions {
   readonly manifests: string;
@@ -134,6 +138,19 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     // `shiftNs`: what a recording's times were moved by
     view.note('capturing', capture, { since, shiftNs: String((await started) ?? 0) });
 
+    let sourceFault: Fault | undefined;
+    agent.ended.then(
+      () => {
+        if (!io.signal.aborted) view.note('ended', 'the recording is over; its last windows are delivered');
+      },
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error);
+        sourceFault = { reason: 'SourceFailed', message };
+        view.note('failed', message);
+        log.error('the source of rows failed', { error: message });
+      },
+    );
+
     const runtime = createRuntime({
       ledger,
       nodes: () => [agent.node],
@@ -153,13 +170,9 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
       nowMs,
       startedMs: nowMs(),
       node: agent.node.name,
-      write: (id, status) => {
-        try {
-          writeStatus(options.state, id, status);
-        } catch (error) {
-          onFault('writing a status', error);
-        }
-      },
+      write: (id, status) => writeStatus(options.state, id, status),
+      remove: (id) => removeStatus(options.state, id),
+      onFault,
     });
     const { highestEpoch } = await runtime.hello(0);
     const control = createControl({
@@ -174,10 +187,15 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     });
     watchFolder(options.manifests, io.signal, () => void control.reconcile());
     await control.reconcile();
-    for (const problem of readFolder(options.manifests).problems)
-      log.error('manifest', { problem: problemLine(problem) });
+    for (const problem of control.problems()) log.error('manifest', { problem: problemLine(problem) });
     while (!io.signal.aborted) {
-      publisher.observe({ runtime: await runtime.state(), blind: agent.node.blind(), capture });
+      publisher.observe({
+        runtime: await runtime.state(),
+        blind: agent.node.blind(),
+        capture,
+        clockAheadMs: aheadMs(agent.metrics().clockAheadNs),
+        sourceFault,
+      });
       await sleep(OBSERVE_MS, undefined, { signal: io.signal }).catch(() => undefined);
     }
     await control.stop(STOP_GRACE_MS);

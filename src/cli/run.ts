@@ -1,5 +1,4 @@
 // sluice run: a script once, over a source, with its tables and exports shown.
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { encodeOtlp } from '../exporters/otlp/encode.ts';
@@ -15,6 +14,7 @@ import { exportResult, pluginOf, type ExportTarget } from './export.ts';
 import { OUTPUT_FORMATS, writeResult, type OutputFormat } from './output.ts';
 import { presetNames, presetText } from './presets.ts';
 import { openSource, type Source } from './source.ts';
+import { readTextFile } from './text-file.ts';
 import { version } from './version.ts';
 import { readVis } from './vis.ts';
 
@@ -107,8 +107,9 @@ function readScript(script: string): string {
   const preset = presetText(script);
   if (preset !== undefined) return preset;
   try {
-    return readFileSync(script === '-' ? 0 : script, 'utf8');
+    return readTextFile(script);
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const why = error instanceof Error ? error.message : '';
     throw new UsageError(`'${script}' is neither a script nor a preset (${presetNames().join(', ')}): ${why}`);
   }

@@ -140,6 +140,7 @@ export function createIntake(options: IntakeOptions): Intake {
     clock(frame) {
       clock.pair(frame.ktime, frame.realtime);
       metrics.clockStepsBack = clock.stepsBack;
+      metrics.clockAheadNs = Number(clock.aheadNs);
       startTime ??= clock.wall(snapshotStart);
     },
     process: (frame) => processes.update(frame),

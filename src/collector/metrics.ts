@@ -14,6 +14,8 @@ export interface CollectorMetrics {
   framesIgnored: number;
   probeConnects: number;
   clockStepsBack: number;
+  /** Gauge: how far `time_` is ahead of UTC, in nanoseconds; 0 unless UTC went back. */
+  clockAheadNs: number;
   /** Gauge: connections known and open. */
   connectionsOpen: number;
   connectionsSeen: number;
@@ -69,6 +71,7 @@ export const createMetrics = (): CollectorMetrics => ({
   framesIgnored: 0,
   probeConnects: 0,
   clockStepsBack: 0,
+  clockAheadNs: 0,
   connectionsOpen: 0,
   connectionsSeen: 0,
   connectionsImplicit: 0,

@@ -143,6 +143,13 @@ function useOf(kind: string, apiVersion: string): 'read' | 'ignore' | { pointer:
   return { pointer: '/kind', message: `unknown kind "${kind}"; allowed are OtelPlugin, ExportScript` };
 }
 
+/** What the parser says, without the text that it quotes: that may be part of a Secret. The position is enough. */
+const syntaxMessage = (message: string): string =>
+  (message.split('\n')[0] ?? '')
+    .replace(/ at line \d+, column \d+:?$/, '')
+    .replace(/: ".*$/, '')
+    .replace(/(extra characters|Unresolved alias|Unresolved tag|escape sequence)\b.*$/, '$1');
+
 function readDocument(document: Document, lines: LineCounter, file: string, building: Building): void {
   const report = (problem: Problem): void => {
     const { line, col } = positionOf(document, lines, problem);
@@ -156,11 +163,16 @@ function readDocument(document: Document, lines: LineCounter, file: string, buil
       line,
       column: col,
       path: '',
-      message: (error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, ''),
+      message: syntaxMessage(error.message),
     });
   }
   if (document.errors.length > 0 || document.contents === null) return;
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    return fail('', error instanceof RangeError ? 'it is nested too deeply' : 'an alias names nothing, or too much');
+  }
   if (!isRecord(value)) return fail('', 'a manifest is a mapping with apiVersion, kind and metadata');
   const { apiVersion, kind } = value;
   const meta = isRecord(value['metadata']) ? value['metadata'] : {};

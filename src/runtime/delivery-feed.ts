@@ -13,7 +13,11 @@ export interface DeliveryFeed {
 
 const PAGE = 256;
 
-export function createDeliveryFeed(ledger: Pick<Ledger, 'deliveries' | 'takeDeliveries'>): DeliveryFeed {
+/** `onFault`: the ledger could not note what was handed out; it is noted with the next page, and not handed out again. */
+export function createDeliveryFeed(
+  ledger: Pick<Ledger, 'deliveries' | 'takeDeliveries'>,
+  onFault: (error: unknown) => void = () => undefined,
+): DeliveryFeed {
   let news = Promise.withResolvers<void>();
   let reader: AbortController | undefined;
   let closed = false;
@@ -43,7 +47,7 @@ export function createDeliveryFeed(ledger: Pick<Ledger, 'deliveries' | 'takeDeli
           taken = seq;
         }
       } finally {
-        if (taken > after) await ledger.takeDeliveries(taken);
+        if (taken > after) await ledger.takeDeliveries(taken).catch(onFault);
         after = taken;
       }
       if (page.length === 0) await Promise.race([next, over]);

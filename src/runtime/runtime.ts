@@ -75,7 +75,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   const scripts = createScripts();
   const lanes = createLanes();
   const slots = createSlots(options.runsMax ?? 4);
-  const feed = createDeliveryFeed(ledger);
+  const feed = createDeliveryFeed(ledger, (error) => options.onFault('noting deliveries', error));
   const destinations = createDestinations({
     ledger,
     open: options.openSender,

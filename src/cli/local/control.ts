@@ -11,7 +11,7 @@ import {
   type ScriptRecord,
 } from '../../controllers/exportscript/track.ts';
 import { parseDurationMs } from '../../crds/duration.ts';
-import type { Manifests } from '../../crds/manifest.ts';
+import type { ManifestProblem, Manifests } from '../../crds/manifest.ts';
 import type { TimeNs } from '../../model/time.ts';
 import { dispatcherState, type Publisher, type ScriptEntry } from './publish.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
@@ -30,6 +30,8 @@ export interface ControlOptions {
 export interface Control {
   /** Reads the folder again and makes it so. Calls queue up; each sees the newest files. */
   reconcile(): Promise<void>;
+  /** What was wrong with the manifests when they were last read. */
+  problems(): readonly ManifestProblem[];
   stop(graceMs: number): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export function createControl(options: ControlOptions): Control {
   const records = new Map<string, ScriptRecord>();
   const put = new Map<string, string>();
   let desired: Desired = { plugins: [], scripts: [] };
+  let problems: readonly ManifestProblem[] = [];
   let queue: Promise<void> = Promise.resolve();
 
   const update = (uid: string, change: (record: ScriptRecord) => ScriptRecord): void => {
@@ -142,7 +145,8 @@ export function createControl(options: ControlOptions): Control {
   async function reconcileOnce(): Promise<void> {
     const manifests = options.readManifests();
     desired = desiredOf(manifests, options.presetNames);
-    publisher.problems(manifests.problems);
+    problems = manifests.problems;
+    publisher.problems(problems);
     await applyDestinations(manifests.problems.length === 0);
     await compileAll();
     await dispatcher.apply(scheduled());
@@ -161,5 +165,5 @@ export function createControl(options: ControlOptions): Control {
     if (!options.signal.aborted) options.onFault('following deliveries', error);
   });
 
-  return { reconcile, stop: (graceMs) => dispatcher.stop(graceMs) };
+  return { reconcile, problems: () => problems, stop: (graceMs) => dispatcher.stop(graceMs) };
 }

@@ -1,7 +1,7 @@
 // Statuses out: computed by the pure functions of crds and controllers, shown by the view and written to the state folder.
 import type { Dispatcher } from '../../controllers/dispatcher.ts';
 import { scheduleOf, type Desired, type DesiredPlugin, type DesiredScript } from '../../controllers/desired.ts';
-import { exportScriptStatus } from '../../controllers/exportscript/status.ts';
+import { exportScriptStatus, heldUp } from '../../controllers/exportscript/status.ts';
 import { NEW_RECORD, type ScriptRecord } from '../../controllers/exportscript/track.ts';
 import type { ManifestProblem } from '../../crds/manifest.ts';
 import { pluginConditions } from '../../crds/plugin-conditions.ts';
@@ -12,6 +12,12 @@ import type { BlindSource } from '../../model/loss.ts';
 import { timeNs, type TimeNs } from '../../model/time.ts';
 import type { RuntimeState } from '../../runtime/runtime.ts';
 import type { View } from './view.ts';
+
+interface ObjectId {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /** What is kept of one script between reconciles. */
 export interface ScriptEntry {
@@ -43,6 +49,10 @@ export interface Observed {
   readonly runtime: RuntimeState;
   readonly blind: readonly BlindSource[];
   readonly capture: string;
+  /** How far rows' times are ahead of UTC because that was set back; 0 where it was not. */
+  readonly clockAheadMs: number;
+  /** Why the source of rows cannot go on. */
+  readonly sourceFault: Fault | undefined;
 }
 
 /** Each script's progress as the dispatcher has it. */
@@ -60,7 +70,10 @@ export interface PublisherOptions {
   readonly view: View;
   readonly nowMs: () => number;
   readonly startedMs: number;
-  readonly write: (id: { kind: string; namespace: string; name: string }, status: unknown) => void;
+  /** Throws where it cannot. */
+  readonly write: (id: ObjectId, status: unknown) => void;
+  readonly remove: (id: ObjectId) => void;
+  readonly onFault: (what: string, error: unknown) => void;
   readonly node: string;
 }
 
@@ -68,7 +81,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const { view, nowMs } = options;
   const scripts = new Map<string, ExportScriptStatus>();
   const plugins = new Map<string, OtelPluginStatus>();
-  const written = new Map<string, string>();
+  const written = new Map<string, { readonly id: ObjectId; text: string | undefined }>();
+  /** Destinations whose newest attempt failed and is to be repeated. */
+  const failing = new Set<string>();
+  let isWriteFailing = false;
   let last: Parameters<Publisher['publish']> | undefined;
   let found: readonly ManifestProblem[] = [];
   let observed: Observed | undefined;
@@ -76,22 +92,62 @@ export function createPublisher(options: PublisherOptions): Publisher {
   /** What a destination says while it does not take anything. */
   function retrying(uid: string): Fault | undefined {
     const delivery = observed?.runtime.destinations.find(({ name }) => name === uid)?.delivery;
-    if (delivery?.activity !== 'backing-off' || delivery.lastError === undefined) return undefined;
+    if (delivery?.lastError === undefined || !failing.has(uid)) return undefined;
     const { code, message } = delivery.lastError;
     return { reason: 'Retrying', message: message.startsWith(code) ? message : `${code}: ${message}` };
   }
 
   function collectorFault(): Fault | undefined {
+    if (observed?.sourceFault !== undefined) return observed.sourceFault;
     const [first] = observed?.blind ?? [];
     return first === undefined ? undefined : { reason: first.reason, message: `${first.source}: ${first.message}` };
   }
 
+  /** A step of UTC backwards: nothing is missing, but times are not UTC's until it has caught up. */
+  function clockFault(): Fault | undefined {
+    if (observed === undefined || observed.clockAheadMs === 0) return undefined;
+    const message = "UTC was set back; rows' times go on from before and are ahead of it until it has caught up";
+    return { reason: 'ClockSetBack', message };
+  }
+
+  /** A disk that is full must not hold up the work; it is told once, and tried again with each status. */
+  function attemptWrite(work: () => void): boolean {
+    try {
+      work();
+      isWriteFailing = false;
+      return true;
+    } catch (error) {
+      if (!isWriteFailing) options.onFault('writing a status', error);
+      isWriteFailing = true;
+      return false;
+    }
+  }
+
   function write(kind: string, { namespace, name }: { namespace: string; name: string }, status: unknown): void {
-    const id = `${kind}/${namespace}/${name}`;
+    const id = { kind, namespace, name };
+    const key = `${kind}/${namespace}/${name}`;
     const text = JSON.stringify(status);
-    if (written.get(id) === text) return;
-    written.set(id, text);
-    options.write({ kind, namespace, name }, status);
+    const entry = written.get(key) ?? { id, text: undefined };
+    written.set(key, entry);
+    if (entry.text !== text) entry.text = attemptWrite(() => options.write(id, status)) ? text : undefined;
+  }
+
+  /** Objects that are not there any more have no status. */
+  function forget({ scripts: wantedScripts, plugins: wantedPlugins }: Desired): void {
+    for (const [known, wanted] of [
+      [scripts, wantedScripts],
+      [plugins, wantedPlugins],
+    ] as const) {
+      const uids = new Set(wanted.map(({ uid }) => uid));
+      for (const uid of known.keys()) if (!uids.has(uid)) known.delete(uid);
+    }
+    const keys = new Set([
+      ...wantedScripts.map(({ namespace, name }) => `ExportScript/${namespace}/${name}`),
+      ...wantedPlugins.map(({ namespace, name }) => `OtelPlugin/${namespace}/${name}`),
+    ]);
+    for (const [key, { id }] of written) {
+      if (!keys.has(key) && attemptWrite(() => options.remove(id))) written.delete(key);
+    }
   }
 
   function pluginStatus(plugin: DesiredPlugin, desired: Desired): OtelPluginStatus {
@@ -114,8 +170,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
         trouble === undefined && delivery?.lastSuccessAtMs === undefined
           ? undefined
           : { ok: trouble === undefined, fault: trouble },
-      collector: collectorFault(),
-      runtime: undefined,
+      collector: collectorFault() ?? clockFault(),
+      runtime: [...(last?.[2].values() ?? [])]
+        .map(heldUp)
+        .find((held) => held !== undefined && held.reason !== 'SpoolFull'),
     });
     const generation = object.metadata.generation ?? 1;
     return {
@@ -139,6 +197,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function compute(): void {
     if (last === undefined) return;
     const [desired, entries, records, progress] = last;
+    forget(desired);
     for (const script of desired.scripts) {
       const { uid, object } = script;
       const entry = entries.get(uid);
@@ -192,6 +251,11 @@ export function createPublisher(options: PublisherOptions): Publisher {
     refresh: compute,
     observe(facts) {
       observed = facts;
+      for (const { name, delivery } of facts.runtime.destinations) {
+        // while the next attempt is under way nothing is known that would be better
+        if (delivery.activity === 'backing-off') failing.add(name);
+        else if (delivery.activity !== 'sending' || delivery.consecutiveFailures === 0) failing.delete(name);
+      }
       compute();
     },
   };

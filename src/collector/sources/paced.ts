@@ -74,8 +74,11 @@ export function openPacedRecording(path: string, { alignNs, nowNs, sleep }: Pace
           if (waitNs > 1_000_000n) await sleep(Number(waitNs / 1_000_000n), signal);
         }
       } catch (error) {
-        if (error instanceof FrameError) throw new RecordingError(`${path}: ${error.message}`, { cause: error });
-        throw error;
+        const known =
+          error instanceof FrameError ? new RecordingError(`${path}: ${error.message}`, { cause: error }) : error;
+        // whoever waits for the first clock pair is told what is wrong with the file, not that none came
+        shift.reject(known);
+        throw known;
       } finally {
         shift.reject(new RecordingError(`${path} has no clock pair`));
         await file.close();

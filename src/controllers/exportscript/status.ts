@@ -32,6 +32,14 @@ export function compileFault(result: CompileResult): Fault | undefined {
   return { reason: 'CompileFailed', message: `${first.line}:${first.column} ${first.message}${hint}${more}` };
 }
 
+/** A state folder that cannot be written, or a spool without room, holds runs up: by the last failure of `record`. */
+export function heldUp({ consecutiveFailures, lastError }: ScriptRecord): Fault | undefined {
+  if (consecutiveFailures === 0 || lastError === undefined) return undefined;
+  const { code, message } = lastError;
+  if (code === 'SPOOL_FULL') return { reason: 'SpoolFull', message };
+  return code.startsWith('State') ? { reason: code, message } : undefined;
+}
+
 /** The whole status; `previous` keeps transition times. */
 export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   const { record, compiled, nowMs } = input;
@@ -45,7 +53,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
       compiled === undefined
         ? undefined
         : { fault, warnings: compiled.diagnostics.filter(({ severity }) => severity === 'warning').length },
-    schedule: input.schedule,
+    schedule: input.schedule ?? heldUp(record),
     consecutiveFailures: record.consecutiveFailures,
     delivery: input.retrying === undefined ? record.delivery : { ok: false, fault: input.retrying, permanent: false },
     incomplete: incompleteOf(record, nowMs),
