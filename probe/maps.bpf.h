@@ -70,13 +70,15 @@ struct {
 } data_scratch SEC(".maps");
 
 /*
- * Process facts need room too, and so many pointers to path components. The two counters of a path being put together
- * are here and not in registers, where the verifier would follow each of their values separately.
+ * Process facts need room too, and so many pointers to path components. The state of a path being put together is here and
+ * not in registers or on the stack, where the verifier would follow each of its values separately.
  */
 #define PATH_DEPTH 32
 struct process_scratch {
 	struct process_record record;
 	u64 names[PATH_DEPTH]; /* leaf first */
+	u64 node;	       /* where the climb to the root is: a dentry or a kernfs_node */
+	u64 mount;
 	u32 name_count;
 	u32 length;
 };

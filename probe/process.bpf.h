@@ -3,122 +3,169 @@
 #ifndef SLUICE_PROCESS_BPF_H
 #define SLUICE_PROCESS_BPF_H
 
-static __always_inline void start_path(struct process_scratch *scratch)
-{
-	__builtin_memset(scratch->names, 0, sizeof(scratch->names));
-	scratch->name_count = 0;
-	scratch->length = 0;
-}
+/* A path being put together: names leaf first into `scratch`, then "/a/b/c" into `area`. */
+struct path_walk {
+	struct process_scratch *scratch;
+	char *area;
+};
 
-static __always_inline void add_name(struct process_scratch *scratch, const void *name)
+/* bpf_loop where there is one: the verifier then looks at one step and not at all of them in a row. */
+#define WALK(steps, step, callback, walk)                       \
+	do {                                                    \
+		if (MODERN) {                                   \
+			bpf_loop(steps, callback, walk, 0);     \
+		} else {                                        \
+			for (u32 i_ = 0; i_ < (steps); i_++)    \
+				if (step(walk, i_))             \
+					break;                  \
+		}                                               \
+	} while (0)
+
+static __always_inline bool add_name(struct path_walk *walk, const void *name)
 {
+	struct process_scratch *scratch = walk->scratch;
+	if (scratch->name_count >= PATH_DEPTH)
+		return false;
 	scratch->names[scratch->name_count & (PATH_DEPTH - 1)] = (u64)name;
 	scratch->name_count++;
+	return true;
 }
 
-/* Writes "/a/b/c" from the names gathered leaf first; returns the length. */
-static __always_inline u32 join_names(struct process_scratch *scratch, char *area)
+static __always_inline bool join_name(struct path_walk *walk, u32 index)
 {
-	for (int i = PATH_DEPTH - 1; i >= 0; i--) {
-		void *name = (void *)scratch->names[i];
-		u32 length = scratch->length;
-		long bytes;
-		if (!name)
-			continue;
-		if (length >= PATH_BYTES - 1)
-			break;
-		area[length & (PATH_BYTES - 1)] = '/';
-		length++;
-		bytes = bpf_probe_read_kernel_str(area + (length & (PATH_BYTES - 1)), 256, name);
-		if (bytes <= 0)
-			break;
-		scratch->length = length + bytes - 1;
+	struct process_scratch *scratch = walk->scratch;
+	void *name = (void *)scratch->names[(PATH_DEPTH - 1 - index) & (PATH_DEPTH - 1)];
+	u32 length = scratch->length;
+	long bytes;
+
+	if (!name)
+		return false;
+	if (length >= PATH_BYTES - 1)
+		return true;
+	walk->area[length & (PATH_BYTES - 1)] = '/';
+	length++;
+	bytes = bpf_probe_read_kernel_str(walk->area + (length & (PATH_BYTES - 1)), 256, name);
+	if (bytes <= 0)
+		return true;
+	scratch->length = length + bytes - 1;
+	return false;
+}
+
+static long join_next(u32 index, void *context)
+{
+	return join_name(context, index);
+}
+
+static __always_inline u32 join_names(struct path_walk *walk)
+{
+	walk->scratch->length = 0;
+	WALK(PATH_DEPTH, join_name, join_next, walk);
+	if (walk->scratch->length == 0) {
+		walk->area[0] = '/';
+		walk->scratch->length = 1;
 	}
-	if (scratch->length == 0) {
-		area[0] = '/';
-		scratch->length = 1;
+	return walk->scratch->length;
+}
+
+static __always_inline void start_path(struct path_walk *walk)
+{
+	__builtin_memset(walk->scratch->names, 0, sizeof(walk->scratch->names));
+	walk->scratch->name_count = 0;
+}
+
+static __always_inline bool climb_dentry(struct path_walk *walk, u32 index)
+{
+	struct mount *mount = (void *)walk->scratch->mount;
+	struct dentry *dentry = (void *)walk->scratch->node, *parent;
+
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		walk->scratch->node = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->scratch->mount = (u64)BPF_CORE_READ(mount, mnt_parent);
+		return walk->scratch->mount == (u64)mount;
 	}
-	return scratch->length;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	walk->scratch->node = (u64)parent;
+	/* A file without a place in a tree, such as a memfd, is its own parent and has a name all the same. */
+	return !add_name(walk, BPF_CORE_READ(dentry, d_name.name)) || parent == dentry;
+}
+
+static long climb_next_dentry(u32 index, void *context)
+{
+	return climb_dentry(context, index);
 }
 
 /* The path of the running binary as its own mount namespace sees it. */
 static __always_inline u32 read_exe(struct process_scratch *scratch, struct task_struct *task)
 {
+	struct path_walk walk = { .scratch = scratch, .area = scratch->record.exe };
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
-	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 
 	if (!file)
 		return 0;
-	start_path(scratch);
-	for (u32 i = 0; i < 2 * PATH_DEPTH; i++) {
-		struct dentry *parent;
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
-			if (above == mount)
-				break;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			continue;
-		}
-		if (scratch->name_count >= PATH_DEPTH)
-			break;
-		add_name(scratch, BPF_CORE_READ(dentry, d_name.name));
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry)
-			break; /* a file without a place, such as a memfd */
-		dentry = parent;
-	}
-	return join_names(scratch, scratch->record.exe);
+	scratch->node = (u64)BPF_CORE_READ(file, f_path.dentry);
+	scratch->mount = (u64)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	start_path(&walk);
+	WALK(2 * PATH_DEPTH, climb_dentry, climb_next_dentry, &walk);
+	return join_names(&walk);
 }
 
-static __always_inline struct kernfs_node *node_parent(struct kernfs_node *node)
+static __always_inline u64 node_parent(u64 address)
 {
-	struct kernfs_node___before_6_15 *older = (void *)node;
+	struct kernfs_node *node = (void *)address;
+	struct kernfs_node___before_6_15 *older = (void *)address;
 	if (bpf_core_field_exists(older->parent))
-		return BPF_CORE_READ(older, parent);
-	return BPF_CORE_READ(node, __parent);
+		return (u64)BPF_CORE_READ(older, parent);
+	return (u64)BPF_CORE_READ(node, __parent);
 }
 
-static __always_inline struct kernfs_node *controller_node(struct css_set *set, u32 controller)
+static __always_inline u64 controller_node(struct css_set *set, u32 controller)
 {
 	struct cgroup_subsys_state *state = 0;
 	if (controller >= 16)
 		return 0;
 	bpf_core_read(&state, sizeof(state), &set->subsys[controller]);
-	return state ? BPF_CORE_READ(state, cgroup, kn) : 0;
+	return state ? (u64)BPF_CORE_READ(state, cgroup, kn) : 0;
 }
 
-static __always_inline bool is_below_root(struct kernfs_node *node)
+static __always_inline bool is_below_root(u64 node)
 {
 	return node && node_parent(node);
 }
 
+static __always_inline bool climb_node(struct path_walk *walk, u32 index)
+{
+	struct kernfs_node *node = (void *)walk->scratch->node;
+	if (!is_below_root(walk->scratch->node))
+		return true;
+	walk->scratch->node = node_parent(walk->scratch->node);
+	return !add_name(walk, BPF_CORE_READ(node, name));
+}
+
+static long climb_next_node(u32 index, void *context)
+{
+	return climb_node(context, index);
+}
+
+#define NODE_IN_HIERARCHY_OF(set, id)                                                        \
+	(bpf_core_enum_value_exists(enum cgroup_subsys_id, id) ?                             \
+		 controller_node(set, bpf_core_enum_value(enum cgroup_subsys_id, id)) : 0)
+
 /* The path in the unified hierarchy if it says anything, else in that of memory, cpu or pids. */
 static __always_inline u32 read_cgroup(struct process_scratch *scratch, struct task_struct *task)
 {
+	struct path_walk walk = { .scratch = scratch, .area = scratch->record.cgroup };
 	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct kernfs_node *node = BPF_CORE_READ(set, dfl_cgrp, kn);
 
-	start_path(scratch);
-	if (!is_below_root(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		node = controller_node(set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
-	if (!is_below_root(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, cpu_cgrp_id))
-		node = controller_node(set, bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id));
-	if (!is_below_root(node) && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
-		node = controller_node(set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-	for (u32 i = 0; i < PATH_DEPTH; i++) {
-		struct kernfs_node *parent;
-		if (!node)
-			break;
-		parent = node_parent(node);
-		if (!parent)
-			break;
-		add_name(scratch, BPF_CORE_READ(node, name));
-		node = parent;
-	}
-	return join_names(scratch, scratch->record.cgroup);
+	scratch->node = (u64)BPF_CORE_READ(set, dfl_cgrp, kn);
+	if (!is_below_root(scratch->node))
+		scratch->node = NODE_IN_HIERARCHY_OF(set, memory_cgrp_id);
+	if (!is_below_root(scratch->node))
+		scratch->node = NODE_IN_HIERARCHY_OF(set, cpu_cgrp_id);
+	if (!is_below_root(scratch->node))
+		scratch->node = NODE_IN_HIERARCHY_OF(set, pids_cgrp_id);
+	start_path(&walk);
+	WALK(PATH_DEPTH, climb_node, climb_next_node, &walk);
+	return join_names(&walk);
 }
 
 /* Everything but the command line. `task` is a group leader. */
