@@ -139,17 +139,18 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     view.note('capturing', capture, { since, shiftNs: String((await started) ?? 0) });
 
     let sourceFault: Fault | undefined;
-    agent.ended.then(
-      () => {
+    const followSource = async (): Promise<void> => {
+      try {
+        await agent.ended;
         if (!io.signal.aborted) view.note('ended', 'the recording is over; its last windows are delivered');
-      },
-      (error: unknown) => {
+      } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         sourceFault = { reason: 'SourceFailed', message };
         view.note('failed', message);
         log.error('the source of rows failed', { error: message });
-      },
-    );
+      }
+    };
+    void followSource();
 
     const runtime = createRuntime({
       ledger,

@@ -148,6 +148,7 @@ const syntaxMessage = (message: string): string =>
   (message.split('\n')[0] ?? '')
     .replace(/ at line \d+, column \d+:?$/, '')
     .replace(/: ".*$/, '')
+    .replace(/^Maximum call stack.*$/, 'it is nested too deeply')
     .replace(/(extra characters|Unresolved alias|Unresolved tag|escape sequence)\b.*$/, '$1');
 
 function readDocument(document: Document, lines: LineCounter, file: string, building: Building): void {
