@@ -4,7 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { mayBegin } from './windows.ts';
 
 const port = Number(process.argv[2]);
-const CONNECTIONS = 8;
+const CONNECTIONS = Number(process.argv[3] ?? 8);
+/** Mean pause between two requests of a connection. */
+const PAUSE_MS = Number(process.argv[4] ?? 10);
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
 
 const visit = (method: string, path: string): Promise<void> =>
@@ -31,7 +33,7 @@ async function shop(start: number): Promise<never> {
     while (!mayBegin()) await sleep(10);
     const [method, path] = PATHS[i % PATHS.length] ?? ['GET', '/'];
     await visit(method, path);
-    await sleep(5 + Math.random() * 10);
+    await sleep(PAUSE_MS * (0.5 + Math.random()));
   }
 }
 
