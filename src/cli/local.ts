@@ -1,5 +1,5 @@
 // sluice local: all roles in one process on one host, from a folder of manifests.
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,6 +51,13 @@ const OBSERVE_MS = 1000;
 /** Slewing and the readings' own jitter are no step of the clock. */
 const AHEAD_MS_MIN = 100;
 const aheadMs = (ns: number): number => (ns / 1e6 < AHEAD_MS_MIN ? 0 : Math.round(ns / 1e6));
+
+/** What somebody can act on has a code or a name of its own; anything else is our fault and shows where. */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const isOurs = !('code' in error) && ['Error', 'TypeError', 'RangeError'].includes(error.name);
+  return isOurs ? String(error.stack) : error.message;
+}
 
 interface LocalOptions {
   readonly manifests: string;
@@ -118,14 +125,12 @@ function openInput(
 async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
   const view = createView(io, options.format);
   const log = openLog(io.stderr, options.logLevel);
-  const onFault = (what: string, error: unknown): void =>
-    void log.error(what, { error: String(error instanceof Error ? error.stack : error) });
+  const onFault = (what: string, error: unknown): void => void log.error(what, { error: textOf(error) });
   const onLine = (line: string): void => void log.info('probe', { line });
   const identityRules =
     options.identity === undefined ? [] : parseIdentityRules(readFileSync(options.identity, 'utf8'), options.identity);
 
   // the ledger first: without it nothing may run
-  mkdirSync(options.state, { recursive: true });
   const ledger = await openLedger(options.state);
   const { source, started, close } = openInput(options, io, onLine);
   const { agent } = startAgent(source, { identityRules, bothSides: options.bothSides });
@@ -219,9 +224,7 @@ export const local: Command = {
       return await serve(options, io);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      // what somebody can act on has a code or a name of its own; anything else is our fault and shows where
-      const known = 'code' in error || error.name !== 'Error';
-      io.stderr.write(`sluice local: ${known ? error.message : String(error.stack)}\n`);
+      io.stderr.write(`sluice local: ${textOf(error)}\n`);
       return 1;
     }
   },

@@ -55,8 +55,14 @@ function makeFolder(directory: string, path: string): void {
     accessSync(directory, constants.W_OK | constants.X_OK);
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
   } catch (error) {
-    const full = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
-    const what = full ? 'no space is left for it' : 'it cannot be created or written';
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    const notFolder = code === 'EEXIST' || code === 'ENOTDIR';
+    const what = full
+      ? 'no space is left for it'
+      : notFolder
+        ? 'a part of its path is not a folder'
+        : 'it cannot be created or written';
     const message = error instanceof Error ? error.message : String(error);
     throw new LedgerError(full ? 'StateFull' : 'StateReadOnly', `ledger ${path}: ${what} (${message})`, {
       cause: error,
@@ -70,7 +76,7 @@ function check(database: DatabaseSync, path: string): void {
   if (found !== 'ok') {
     throw new LedgerError(
       'StateCorrupt',
-      `ledger ${path}: it is damaged (${String(found)}); move it away to start with an empty ledger, and keep it for a report`,
+      `ledger ${path}: it is damaged (${String(found).replace(/\s*\n\s*/g, ' ')}); move it away to start with an empty ledger, and keep it for a report`,
     );
   }
 }
