@@ -4,7 +4,6 @@
 /** The six data types of a table cell. There is no null: a missing cell is the type's zero value. */
 export type DataType = 'BOOLEAN' | 'INT64' | 'UINT128' | 'FLOAT64' | 'STRING' | 'TIME64NS';
 
-
 export const SEMANTIC_TYPE_IDS = {
   ST_UNSPECIFIED: 0,
   ST_NONE: 1,

@@ -28,13 +28,6 @@ export function printPlan(plan: Plan): string {
   return printer.text();
 }
 
-/** The text of one operator tree, as `printPlan` shows it below a sink. */
-export function printOperator(operator: Operator): string {
-  const printer = newPrinter([operator]);
-  printer.operator(0, operator);
-  return printer.text();
-}
-
 /** An expression as a call: `lessThan(latency, 5)`. */
 export function printExpression(expression: Expression): string {
   switch (expression.kind) {

@@ -193,8 +193,6 @@ export const literal = (
   depth: 1,
 });
 
-export const invalidDraft = (at: number): Draft => ({ kind: 'invalid', at, size: 1, depth: 1 });
-
 /** What a value is called in messages. */
 export function describe(value: Value): string {
   switch (value.kind) {
