@@ -19,7 +19,7 @@ import { createControl } from './local/control.ts';
 import { readFolder, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
 import { LOG_LEVELS, openLog } from './local/log.ts';
 import { createPublisher } from './local/publish.ts';
-import { createView, problemLine } from './local/view.ts';
+import { consoleOf, createView, problemLine } from './local/view.ts';
 import { presetNames, presetText } from './presets.ts';
 import { replaySource } from './replay.ts';
 import { version } from './version.ts';
@@ -157,10 +157,11 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     };
     void followSource();
 
+    const console = consoleOf(io, options.format);
     const runtime = createRuntime({
       ledger,
       nodes: () => [agent.node],
-      openSender: (destination) => openSender(destination, { connectTo: options.connectTo, console: io.stdout }),
+      openSender: (destination) => openSender(destination, { connectTo: options.connectTo, console }),
       preset: (name) => Promise.resolve(presetText(name)),
       now,
       clock: () => performance.now(),

@@ -17,7 +17,8 @@ const script = (name: string, plugin = 'collector'): string =>
     .replace('pluginRef: { name: collector }', `pluginRef: { name: ${plugin} }`);
 const plugin = (name: string): string => pluginManifest(ENDPOINT).replace('name: collector', `name: ${name}`);
 const SECRET = 'apiVersion: v1\nkind: Secret\nmetadata: { name: late, namespace: test }\nstringData: { token: abc }\n';
-const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\n${[...'bcdefgh']
+const bomb = `a: &a [x, x, x, x, x, x, x, x, x]\n${'bcdefgh'
+  .split('')
   .map((name, i) => `${name}: &${name} [${Array.from({ length: 9 }, () => `*${'abcdefgh'[i]}`).join(', ')}]`)
   .join('\n')}\n`;
 

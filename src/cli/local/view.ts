@@ -1,5 +1,6 @@
 // What `sluice local` shows: on a terminal one table that is redrawn, elsewhere lines where something changed, or a JSON
 // object a line for programs.
+import { Writable } from 'node:stream';
 import type { ExportScript } from '../../crds/export-script.ts';
 import type { ManifestProblem } from '../../crds/manifest.ts';
 import type { OtelPlugin } from '../../crds/otel-plugin.ts';
@@ -132,6 +133,18 @@ function jsonView(io: CommandIo): View {
     },
     note: (event, message, more = {}) => put({ event, message, ...more }),
   };
+}
+
+/** Where a Console destination prints: among JSON objects its lines are objects, too. */
+export function consoleOf(io: CommandIo, format: 'text' | 'json'): Writable {
+  if (format === 'text') return io.stdout;
+  return new Writable({
+    decodeStrings: false,
+    write(chunk: string, _, done) {
+      const lines = chunk.split('\n').filter((line) => line !== '');
+      io.stdout.write(lines.map((line) => `${JSON.stringify({ event: 'console', line })}\n`).join(''), done);
+    },
+  });
 }
 
 export function createView(io: CommandIo, format: 'text' | 'json'): View {
