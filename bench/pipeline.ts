@@ -213,7 +213,7 @@ for (const [name, source] of Object.entries(SCRIPTS)) {
     theirs.push(b);
   }
   const ratios = theirs.map((ms, i) => ms / (mine[i] ?? ms)).toSorted((a, b) => a - b);
-  console.log(`${name}`);
+  console.log(name);
   console.log(
     `  sluice, tables to bytes               ${rate(mine)}  ${(await ours(source)).toLocaleString('en-US')} B`,
   );
