@@ -35,7 +35,9 @@ static const struct program {
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	if (level == LIBBPF_DEBUG || getenv("SLUICE_PROBE_DEBUG") == NULL)
+	const char *wish = getenv("SLUICE_PROBE_DEBUG");
+	/* 1: what libbpf finds wrong; 2: everything, with the verifier's statistics. */
+	if (wish == NULL || (level == LIBBPF_DEBUG && strcmp(wish, "2") != 0))
 		return 0;
 	return vfprintf(stderr, format, arguments);
 }
@@ -57,7 +59,7 @@ static struct bpf_object *try_load(const struct kernel *kernel, bool modern, boo
 {
 	const char *object_bytes = modern ? modern_object : plain_object;
 	size_t bytes = (size_t)((modern ? modern_object_end : plain_object_end) - object_bytes);
-	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "sluice");
+	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "sluice", .kernel_log_level = getenv("SLUICE_PROBE_DEBUG") ? 4 : 0);
 	struct bpf_object *object = bpf_object__open_mem(object_bytes, bytes, &options);
 	int error;
 

@@ -73,7 +73,11 @@ struct {
  * Process facts need room too, and so many pointers to path components. The state of a path being put together is here and
  * not in registers or on the stack, where the verifier would follow each of its values separately.
  */
+#if MODERN
 #define PATH_DEPTH 32
+#else
+#define PATH_DEPTH 16 /* each step is verified again */
+#endif
 struct process_scratch {
 	struct process_record record;
 	u64 names[PATH_DEPTH]; /* leaf first */

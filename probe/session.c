@@ -112,14 +112,15 @@ static void every_second(struct session *session, uint64_t second)
 static uint64_t read_round(struct session *session)
 {
 	struct kernel *kernel = session->kernel;
-	uint64_t used = ring_used(&kernel->data);
+	uint64_t used = ring_used(&kernel->data), before;
 
 	do {
 		uint64_t until = ktime_now() - SETTLE_NS;
+		before = session->drained;
 		session->drained = merge_rings(&kernel->control, &kernel->data, until, session->drained, send_record, session);
 		say_drops(session, session->drained);
 		put_empty(&session->output, WIRE_DRAINED, session->drained);
-	} while ((kernel->control.more || kernel->data.more) && !session->output.broken);
+	} while ((kernel->control.more || kernel->data.more) && session->drained > before && !session->output.broken);
 	output_flush(&session->output);
 	return used;
 }

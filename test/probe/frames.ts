@@ -12,10 +12,20 @@ interface Common {
   readonly id: ConnId;
 }
 export type Frame =
-  | (Common & { readonly kind: 'hello'; readonly version: number; readonly features: number; readonly probeTgid: number })
+  | (Common & {
+      readonly kind: 'hello';
+      readonly version: number;
+      readonly features: number;
+      readonly probeTgid: number;
+    })
   | (Common & { readonly kind: 'feature'; readonly feature: number; readonly error: number; readonly text: string })
   | (Common & { readonly kind: 'clock'; readonly realtime: bigint; readonly boottime: bigint })
-  | (Common & { readonly kind: 'process'; readonly parent: number; readonly uid: number; readonly texts: readonly string[] })
+  | (Common & {
+      readonly kind: 'process';
+      readonly parent: number;
+      readonly uid: number;
+      readonly texts: readonly string[];
+    })
   | (Common & { readonly kind: 'exit'; readonly code: number; readonly comm: string })
   | (Common & { readonly kind: 'sample'; readonly threads: number; readonly values: Record<SampleField, number> })
   | (Common & {
@@ -32,7 +42,13 @@ export type Frame =
   | (Common & { readonly kind: 'drops'; readonly drops: readonly number[] })
   | (Common & { readonly kind: 'drained' | 'snapshotEnd' | 'sampleEnd' });
 export type Kind = Frame['kind'];
-export type FrameOf<K extends Kind> = Extract<Frame, { kind: K }>;
+export type FrameOf<K extends Kind> = Frame extends infer F
+  ? F extends { kind: infer Own }
+    ? K extends Own
+      ? F
+      : never
+    : never
+  : never;
 
 const SAMPLE_FIELDS = [
   'majorFaults',
@@ -66,7 +82,13 @@ export function decode(frame: Buffer): Frame {
   if (frame.length % 8 !== 0) throw new Error(`frame of type ${type} has ${frame.length} bytes`);
   switch (type) {
     case 1:
-      return { ...common, kind: 'hello', version: frame.readUInt16LE(20), features: u64(32), probeTgid: frame.readUInt32LE(48) };
+      return {
+        ...common,
+        kind: 'hello',
+        version: frame.readUInt16LE(20),
+        features: u64(32),
+        probeTgid: frame.readUInt32LE(48),
+      };
     case 2:
       return {
         ...common,
@@ -94,9 +116,18 @@ export function decode(frame: Buffer): Frame {
       };
     }
     case 5:
-      return { ...common, kind: 'exit', id: processId(), code: frame.readUInt32LE(20), comm: cString(frame.subarray(32, 48)) };
+      return {
+        ...common,
+        kind: 'exit',
+        id: processId(),
+        code: frame.readUInt32LE(20),
+        comm: cString(frame.subarray(32, 48)),
+      };
     case 6: {
-      const values = Object.fromEntries(SAMPLE_FIELDS.map((field, i) => [field, u64(32 + 8 * i)])) as Record<SampleField, number>;
+      const values = Object.fromEntries(SAMPLE_FIELDS.map((field, i) => [field, u64(32 + 8 * i)])) as Record<
+        SampleField,
+        number
+      >;
       return { ...common, kind: 'sample', id: processId(), threads: frame.readUInt32LE(20), values };
     }
     case 7:
@@ -115,8 +146,10 @@ export function decode(frame: Buffer): Frame {
       };
     case 9: {
       const captured = frame.readUInt32LE(52);
-      if (frame.length !== 56 + captured + ((8 - (captured % 8)) % 8)) throw new Error(`data frame of ${frame.length} bytes`);
-      if (frame.subarray(56 + captured).some((byte) => byte !== 0)) throw new Error('a data frame is padded with something');
+      if (frame.length !== 56 + captured + ((8 - (captured % 8)) % 8))
+        throw new Error(`data frame of ${frame.length} bytes`);
+      if (frame.subarray(56 + captured).some((byte) => byte !== 0))
+        throw new Error('a data frame is padded with something');
       return {
         ...common,
         kind: 'data',

@@ -130,7 +130,8 @@ export function buildWorkload(): () => Promise<Workload> {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const answer = async (): Promise<number[]> => {
       const { value, done } = await lines.next();
-      if (done === true || value.startsWith('error')) throw new Error(`workload: ${done === true ? 'has ended' : value}`);
+      if (done === true || value.startsWith('error'))
+        throw new Error(`workload: ${done === true ? 'has ended' : value}`);
       return value.split(' ').slice(1).map(Number);
     };
     const [pid = 0] = await answer();
@@ -163,7 +164,8 @@ export function checkStream(frames: readonly FrameOf<'data'>[]): number {
   let end = 0;
   for (const frame of frames) {
     if (frame.position !== end) throw new Error(`position ${frame.position} after ${end}`);
-    if (!frame.payload.equals(pattern(frame.position, frame.payload.length))) throw new Error(`wrong bytes at ${frame.position}`);
+    if (!frame.payload.equals(pattern(frame.position, frame.payload.length)))
+      throw new Error(`wrong bytes at ${frame.position}`);
     end = frame.position + frame.size;
   }
   return end;

@@ -64,7 +64,10 @@ suite.each([
     ['sendmsg and recvmsg of few segments', 'sendmsg % 8 100', 'recvmsg % 2 400'],
   ])('%s: the bytes of both directions arrive as they were', async (name, send, receive) => {
     const { client, server, clientOpen, serverOpen } = await pair();
-    for (const [from, to] of [[client, server], [server, client]]) {
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ]) {
       await workload.do(send.replace('%', String(from)));
       await workload.do(receive.replace('%', String(to)));
     }
@@ -159,7 +162,9 @@ suite.each([
     expect(closeOf(clientOpen.id)).toMatchObject([{ sent: 14_000, received: 33 }]);
     expect(closeOf(serverOpen.id)).toMatchObject([{ sent: 33, received: 14_000 }]);
     const last = probe.frames.all.findLastIndex((frame) => frame.kind === 'data' && isSame(frame.id, clientOpen.id));
-    expect(last).toBeLessThan(probe.frames.all.findIndex((frame) => frame.kind === 'close' && isSame(frame.id, clientOpen.id)));
+    expect(last).toBeLessThan(
+      probe.frames.all.findIndex((frame) => frame.kind === 'close' && isSame(frame.id, clientOpen.id)),
+    );
   });
 
   test('a descriptor that is used again is another connection each time', async () => {
@@ -171,7 +176,9 @@ suite.each([
       await workload.do(`close ${client}`);
       await workload.do(`close ${server}`);
       const open = await probe.frames.connection(workload.pid, client);
-      expect(probe.frames.of('close', (frame) => isSame(frame.id, open.id))).toMatchObject([{ sent: i + 1, received: 0 }]);
+      expect(probe.frames.of('close', (frame) => isSame(frame.id, open.id))).toMatchObject([
+        { sent: i + 1, received: 0 },
+      ]);
       seen.add(open.id.tsid);
     }
     expect(seen.size).toBe(30);
@@ -184,7 +191,9 @@ suite.each([
     await workload.do(`dup2 ${nothing} ${client}`);
     await workload.do(`close_range ${server} ${server}`);
     await probe.frames.settled();
-    expect(probe.frames.of('close', (frame) => isSame(frame.id, clientOpen.id))).toMatchObject([{ sent: 5, received: 0 }]);
+    expect(probe.frames.of('close', (frame) => isSame(frame.id, clientOpen.id))).toMatchObject([
+      { sent: 5, received: 0 },
+    ]);
     expect(probe.frames.of('close', (frame) => isSame(frame.id, serverOpen.id))).toHaveLength(1);
   });
 
@@ -214,9 +223,9 @@ suite.each([
     await workload.do(`burst ${client} ${server} 500 10`);
     await probe.frames.settled();
     const end = probe.frames.all.findIndex((frame) => frame.kind === 'snapshotEnd');
-    const times = probe.frames.all.slice(end).flatMap((frame) =>
-      ['open', 'data', 'close', 'process', 'exit'].includes(frame.kind) ? [frame.ktime] : [],
-    );
+    const times = probe.frames.all
+      .slice(end)
+      .flatMap((frame) => (['open', 'data', 'close', 'process', 'exit'].includes(frame.kind) ? [frame.ktime] : []));
     expect(times.length).toBeGreaterThan(16);
     expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
   });
@@ -235,10 +244,15 @@ suite('a node http server', () => {
     const [port] = (await once(createInterface({ input: server.stdout }), 'line')) as [string];
     const probe = await startProbe(['--pid', String(server.pid), '--pid', String(process.pid)]);
     for (const path of ['/first', '/second']) {
-      await new Promise((resolve) => get({ port, path, agent: false }, (response) => response.resume().on('end', resolve)));
+      await new Promise((resolve) =>
+        get({ port, path, agent: false }, (response) => response.resume().on('end', resolve)),
+      );
     }
     await probe.frames.settled();
-    for (const [tgid, role, wroteRequest] of [[server.pid, SERVER, false], [process.pid, CLIENT, true]] as const) {
+    for (const [tgid, role, wroteRequest] of [
+      [server.pid, SERVER, false],
+      [process.pid, CLIENT, true],
+    ] as const) {
       const opens = probe.frames.of('open', ({ id, ports }) => id.tgid === tgid && ports.includes(Number(port)));
       expect(opens.map((open) => open.role)).toEqual([role, role]);
       const texts = await Promise.all(
@@ -247,8 +261,14 @@ suite('a node http server', () => {
           Buffer.concat((await probe.frames.data(id, !wroteRequest)).map((frame) => frame.payload)).toString(),
         ]),
       );
-      expect(texts.map(([request = '']) => request.split('\r\n')[0])).toEqual(['GET /first HTTP/1.1', 'GET /second HTTP/1.1']);
-      expect(texts.map(([, response = '']) => response.split('\r\n\r\n')[1])).toEqual(['hello /first', 'hello /second']);
+      expect(texts.map(([request = '']) => request.split('\r\n')[0])).toEqual([
+        'GET /first HTTP/1.1',
+        'GET /second HTTP/1.1',
+      ]);
+      expect(texts.map(([, response = '']) => response.split('\r\n\r\n')[1])).toEqual([
+        'hello /first',
+        'hello /second',
+      ]);
     }
     server.kill();
     await probe.stop();
