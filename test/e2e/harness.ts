@@ -93,14 +93,15 @@ export interface LocalOptions {
   readonly state: string;
   readonly connectTo?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export function startLocal({ manifests, state, connectTo = {}, args = [] }: LocalOptions): Local {
+export function startLocal({ manifests, state, connectTo = {}, args = [], env = {} }: LocalOptions): Local {
   const redirects = Object.entries(connectTo).flatMap(([from, to]) => ['--connect-to', `${from}=${to}`]);
   const child = spawn(
     join(ROOT, 'bin', 'sluice'),
     ['local', '--manifests', manifests, '--state', state, '--format', 'json', ...redirects, ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
   );
   const events: LocalEvent[] = [];
   const errors: string[] = [];

@@ -65,6 +65,9 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
       : { stage: 'Compile', code: first.code, message: first.message, line: first.line, column: first.column };
   const lastError = compileError ?? record.lastError;
   const { lastWindow } = record;
+  // of a script that cannot run now the last is still true
+  const deliveredUntil =
+    input.deliveredUntil === undefined ? input.previous?.deliveredUntil : formatTime(input.deliveredUntil, 3);
   return {
     observedGeneration: input.generation,
     scriptHash: compiled?.scriptHash ?? '',
@@ -74,7 +77,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
       input.generation,
       new Date(nowMs).toISOString(),
     ),
-    ...(input.deliveredUntil === undefined ? {} : { deliveredUntil: formatTime(input.deliveredUntil, 3) }),
+    ...(deliveredUntil === undefined ? {} : { deliveredUntil }),
     ...(lastWindow === undefined
       ? {}
       : { lastWindow: { start: lastWindow.start, end: lastWindow.end, outcome: lastWindow.outcome } }),
