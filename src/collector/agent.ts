@@ -92,7 +92,8 @@ export function createAgent(options: AgentOptions): Agent {
   const loss = (names: readonly string[], start: TimeNs, end: TimeNs): WindowLoss => {
     const seen = intake.loss.window(names, start, end);
     const rowsExpired = tables.rowsExpired([...new Set(names)], start, end);
-    return { ...seen, rowsExpired, blind: [...seen.blind, ...unseen(start, end)] };
+    const notRunning = intake.blindIn(names).filter((interval) => interval.start < end);
+    return { ...seen, rowsExpired, blind: [...seen.blind, ...notRunning, ...unseen(start, end)] };
   };
 
   async function* query(fragment: Operator, { scope, signal }: QueryOptions): AsyncGenerator<FragmentEvent> {
@@ -103,6 +104,7 @@ export function createAgent(options: AgentOptions): Agent {
       identity: intake.processes,
       asid: ASID,
       scope,
+      ...(intake.startTime === undefined ? {} : { collectorStart: intake.startTime }),
       node: options.name,
       signal,
       clock: () => performance.now(),

@@ -1,6 +1,7 @@
 // Frames to rows: hands each frame to the part that knows it, and keeps what several parts share: the clock, the
 // watermarks, the loss of each second. Knows frame time only, so the same frames make the same rows.
-import type { BlindSource } from '../model/loss.ts';
+import type { BlindInterval, BlindSource } from '../model/loss.ts';
+import { NS_PER_SECOND } from '../model/time.ts';
 import type { TimeNs } from '../model/time.ts';
 import type { Cell } from '../model/types.ts';
 import { createClock } from './clock.ts';
@@ -9,19 +10,20 @@ import type { AddressRange } from './connections/address.ts';
 import { CONN_STATS } from './connections/statistics.ts';
 import { createConnectionTracking } from './connections/tracking.ts';
 import { createDecoder } from './frames/decode.ts';
+import { FEATURE } from './frames/frame.ts';
 import type { FrameHandler } from './frames/frame.ts';
 import { createProcesses } from './identity/processes.ts';
 import type { Processes } from './identity/processes.ts';
 import type { IdentityRule } from './identity/rules.ts';
 import { createKernelLosses } from './kernel-losses.ts';
 import { createLossLedger } from './loss.ts';
-import type { LossLedger } from './loss.ts';
+import type { LossKind, LossLedger } from './loss.ts';
 import { createMetrics } from './metrics.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import type { KtimeNs, Protocol } from './protocols/protocol.ts';
 import { PROCESS_STATS, PROC_EXIT_EVENTS, createProcessRows } from './process-rows.ts';
 import type { RowSink } from './rows.ts';
-import { createWatermarks } from './watermarks.ts';
+import { FOREVER, createWatermarks } from './watermarks.ts';
 import type { Watermarks } from './watermarks.ts';
 
 /** A process that no sample has shown for this long is gone, although nobody saw it go. */
@@ -59,6 +61,8 @@ export interface Intake {
   /** The source has ended: settles what is open. */
   finish(): void;
   blind(): BlindSource[];
+  /** Since when sources that fill one of `tables` do not run. */
+  blindIn(tables: readonly string[]): BlindInterval[];
 }
 
 export function createIntake(options: IntakeOptions): Intake {
@@ -73,6 +77,12 @@ export function createIntake(options: IntakeOptions): Intake {
   let snapshotStart: KtimeNs = 0;
   let second = -1;
 
+  /** The window of a time behind the watermark may have been read: the next one to be read is told as well. */
+  const addLoss = (table: string, kind: LossKind, time: TimeNs, amount: number): void => {
+    loss.add(table, kind, time, amount);
+    const mark = watermarks.of(table);
+    if (mark < FOREVER && time / NS_PER_SECOND < mark / NS_PER_SECOND) loss.add(table, kind, mark, amount);
+  };
   const rows: RowSink = {
     append(table, ktime, cells) {
       const time = clock.wall(ktime);
@@ -84,6 +94,8 @@ export function createIntake(options: IntakeOptions): Intake {
       if (time < mark) {
         metrics.rowsLate += 1;
         loss.add(table, 'rowsLate', mark, 1);
+        // its own window has one less, whether it was read already or not
+        loss.add(table, 'exchangesLost', time, 1);
       }
       const stored = time < mark ? mark : time;
       cells[0] = stored;
@@ -99,9 +111,9 @@ export function createIntake(options: IntakeOptions): Intake {
   };
   const processes = createProcesses({ node: () => hostname, rules: options.identityRules, metrics });
   const lossAt = {
-    add(table: string, kind: Parameters<LossLedger['add']>[1], ktime: KtimeNs, amount: number): void {
+    add(table: string, kind: LossKind, ktime: KtimeNs, amount: number): void {
       const time = clock.wall(ktime);
-      if (time !== undefined) loss.add(table, kind, time, amount);
+      if (time !== undefined) addLoss(table, kind, time, amount);
     },
   };
   const connections = createConnectionTracking({ ...options, processes, rows, metrics, loss: lossAt });
@@ -114,6 +126,12 @@ export function createIntake(options: IntakeOptions): Intake {
     metrics,
     payloadTables,
     controlTables: [CONN_STATS, PROC_EXIT_EVENTS],
+    tablesOf: new Map([
+      [FEATURE.SYS_EXIT, [...payloadTables, CONN_STATS]],
+      [FEATURE.SENDFILE, [...payloadTables, CONN_STATS]],
+      [FEATURE.PROCESS_EVENTS, [PROC_EXIT_EVENTS]],
+      [FEATURE.PROCESS_SAMPLE, [PROCESS_STATS]],
+    ]),
   });
 
   const everySecond = (ktime: KtimeNs): void => {
@@ -213,5 +231,6 @@ export function createIntake(options: IntakeOptions): Intake {
       watermarks.finish();
     },
     blind: () => kernel.blind(lastKtime),
+    blindIn: (tables) => kernel.blindIn(tables),
   };
 }

@@ -1,5 +1,5 @@
 // What the kernel side says about itself: which of its features run, and how many events it could not hand over.
-import type { BlindSource } from '../model/loss.ts';
+import type { BlindInterval, BlindSource } from '../model/loss.ts';
 import type { Clock } from './clock.ts';
 import { FEATURE } from './frames/frame.ts';
 import type { DropsFrame, FeatureFrame, HelloFrame } from './frames/frame.ts';
@@ -41,6 +41,8 @@ export interface KernelLosses {
   /** `since`: the last time up to which the rings were read before; what is new was dropped between then and now. */
   drops(frame: DropsFrame, since: KtimeNs): void;
   hasSamples(): boolean;
+  /** From when on features that fill one of `tables` have not run. */
+  blindIn(tables: readonly string[]): BlindInterval[];
   blind(ktime: KtimeNs): BlindSource[];
 }
 
@@ -52,12 +54,15 @@ export function createKernelLosses(parts: {
   readonly payloadTables: readonly string[];
   /** Tables that a lost open, close or exit falsifies, besides. */
   readonly controlTables: readonly string[];
+  /** Tables that are wrong or empty without a feature. Features that are not here leave no table incomplete unsaid. */
+  readonly tablesOf: ReadonlyMap<number, readonly string[]>;
 }): KernelLosses {
   const { clock, loss, metrics, payloadTables } = parts;
   const everyTable = [...new Set([...payloadTables, ...parts.controlTables])];
   const features = new Map<number, BlindSource>();
   let before = NONE;
   let probeStart: KtimeNs | undefined;
+  let helloAt: KtimeNs | undefined;
   let isBaseline = false;
   let compatAt: KtimeNs | undefined;
 
@@ -79,6 +84,7 @@ export function createKernelLosses(parts: {
     hello(frame, isFirst) {
       if (probeStart !== frame.startKtime) before = NONE;
       probeStart = frame.startKtime;
+      helloAt = frame.ktime;
       isBaseline = isFirst && frame.ktime - frame.startKtime > OLD_PROBE_NS;
       features.clear();
     },
@@ -106,6 +112,13 @@ export function createKernelLosses(parts: {
       if (grown.compatCalls > 0) compatAt = frame.ktime;
       declare(payloadTables, grown.dataRingFull + grown.payloadFaults, from, frame.ktime);
       declare(everyTable, grown.controlRingFull + grown.connectionsFull + grown.recursionMisses, from, frame.ktime);
+    },
+    blindIn(tables) {
+      const start = features.size === 0 || helloAt === undefined ? undefined : clock.wall(helloAt);
+      if (start === undefined) return [];
+      return [...features]
+        .filter(([id]) => parts.tablesOf.get(id)?.some((table) => tables.includes(table)) === true)
+        .map(([, { source, reason }]) => ({ source, start, reason }));
     },
     hasSamples: () => !features.has(FEATURE.PROCESS_SAMPLE),
     blind(ktime) {

@@ -1,6 +1,7 @@
 // What was not seen, by the second of wall-clock time, so that any window can be told its own loss. Per table a ring of
-// one-second buckets over the last hour; blind intervals beside it. Windows lie on whole seconds, so buckets fit them;
-// a window on part of a second is told all of that second: an upper bound, as every figure here.
+// one-second buckets over the last hour, and what falls out of it by the minute for a day more, since windows may be that
+// long; blind intervals beside it. Windows lie on whole seconds, so buckets fit them; a window on part of a bucket is told
+// all of it: an upper bound, as every figure here.
 import { NS_PER_SECOND } from '../model/time.ts';
 import type { TimeNs } from '../model/time.ts';
 import type { BlindInterval, WindowLoss } from '../model/loss.ts';
@@ -9,6 +10,9 @@ export type LossKind = 'eventsDropped' | 'exchangesLost' | 'bytesNotUnderstood' 
 
 const KINDS: readonly LossKind[] = ['eventsDropped', 'exchangesLost', 'bytesNotUnderstood', 'rowsLate'];
 const BUCKETS = 3600;
+const MINUTE = 60;
+/** The longest window, and the longest that one may wait to be read within an hour of its end. */
+const MINUTES_KEPT = 25 * 60;
 const BLIND_INTERVALS_MAX = 1024;
 
 export interface LossLedger {
@@ -26,6 +30,8 @@ interface Ring {
   readonly seconds: Float64Array;
   /** Four counters a bucket. */
   readonly counts: Float64Array;
+  /** Four counters for each minute in which anything was lost, of seconds that have left their buckets. */
+  readonly minutes: Map<number, Float64Array>;
 }
 
 const secondOf = (time: bigint): number => Number(time / NS_PER_SECOND);
@@ -37,18 +43,39 @@ export function createLossLedger(): LossLedger {
   const ringOf = (table: string): Ring => {
     let ring = rings.get(table);
     if (ring === undefined) {
-      ring = { seconds: new Float64Array(BUCKETS).fill(-1), counts: new Float64Array(BUCKETS * KINDS.length) };
+      ring = {
+        seconds: new Float64Array(BUCKETS).fill(-1),
+        counts: new Float64Array(BUCKETS * KINDS.length),
+        minutes: new Map(),
+      };
       rings.set(table, ring);
     }
     return ring;
   };
+  const addToMinute = ({ minutes }: Ring, second: number, counts: Float64Array): void => {
+    const minute = Math.floor(second / MINUTE);
+    let sums = minutes.get(minute);
+    if (sums === undefined) minutes.set(minute, (sums = new Float64Array(KINDS.length)));
+    for (let kind = 0; kind < KINDS.length; kind += 1) sums[kind] = (sums[kind] ?? 0) + (counts[kind] ?? 0);
+  };
   const addAt = (ring: Ring, kind: number, second: number, amount: number): void => {
     const bucket = second % BUCKETS;
     const held = ring.seconds[bucket] ?? -1;
-    if (held > second) return; // older than the hour that is kept
+    if (held > second) {
+      // older than the hour
+      const counts = new Float64Array(KINDS.length);
+      counts[kind] = amount;
+      addToMinute(ring, second, counts);
+      return;
+    }
     if (held < second) {
+      const own = ring.counts.subarray(bucket * KINDS.length, (bucket + 1) * KINDS.length);
+      if (held >= 0) addToMinute(ring, held, own);
       ring.seconds[bucket] = second;
-      ring.counts.fill(0, bucket * KINDS.length, (bucket + 1) * KINDS.length);
+      own.fill(0);
+      const oldest = Math.floor(second / MINUTE) - MINUTES_KEPT;
+      if (ring.minutes.size > MINUTES_KEPT)
+        for (const minute of ring.minutes.keys()) if (minute < oldest) ring.minutes.delete(minute);
     }
     const at = bucket * KINDS.length + kind;
     ring.counts[at] = (ring.counts[at] ?? 0) + amount;
@@ -84,6 +111,10 @@ export function createLossLedger(): LossLedger {
           for (let kind = 0; kind < KINDS.length; kind += 1) {
             sums[kind] = (sums[kind] ?? 0) + (ring.counts[bucket * KINDS.length + kind] ?? 0);
           }
+        }
+        for (const [minute, counts] of ring.minutes) {
+          if (minute * MINUTE > to || (minute + 1) * MINUTE <= from) continue;
+          for (let kind = 0; kind < KINDS.length; kind += 1) sums[kind] = (sums[kind] ?? 0) + (counts[kind] ?? 0);
         }
       }
       const [eventsDropped = 0, exchangesLost = 0, bytesNotUnderstood = 0, rowsLate = 0] = sums;

@@ -26,7 +26,10 @@ export interface WindowLoss {
   readonly exchangesLost: number;
   /** Bytes of followed connections that no parser understood. */
   readonly bytesNotUnderstood: number;
-  /** Rows that came behind the watermark and were stored at it. */
+  /**
+   * Rows that came behind the watermark and were stored at it: so many more than its own may be in this window. Where they
+   * are missing they are among the exchanges lost.
+   */
   readonly rowsLate: number;
   /** Rows of the window that the table store had to expire before they were read. */
   readonly rowsExpired: number;

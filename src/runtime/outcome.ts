@@ -85,6 +85,8 @@ export function verdictOf(tally: RunTally): { readonly outcome: WindowOutcome; r
   if (tally.rowsTruncated > 0) return { outcome: 'Partial', reason: 'RowsTruncated' };
   if (tally.itemsDropped > 0) return { outcome: 'Partial', reason: 'ItemsDropped' };
   if (lostAtMost(loss) > 0) return { outcome: 'Partial', reason: 'EventsLost' };
+  // Nothing is missing here, but rows of an earlier window are in it.
+  if (loss.rowsLate > 0) return { outcome: 'Partial', reason: 'RowsLate' };
   return { outcome: 'Complete' };
 }
 

@@ -21,14 +21,29 @@ test('a window is told at least what fell into it, and exactly so on whole secon
   );
 });
 
-test('the last hour is kept, and what is older does not come back as something new', () => {
+test('what is older than an hour is kept by the minute, for as long as a window may be', () => {
   const ledger = createLossLedger();
   ledger.add('t', 'eventsDropped', at(0), 5);
+  ledger.add('t', 'exchangesLost', at(59), 2);
   ledger.add('t', 'eventsDropped', at(3599), 1);
-  expect(ledger.window(['t'], at(0), at(3600)).eventsDropped).toBe(6);
   ledger.add('t', 'eventsDropped', at(3600), 1);
-  ledger.add('t', 'eventsDropped', at(0), 100);
-  expect(ledger.window(['t'], at(0), at(3601)).eventsDropped).toBe(2);
+  ledger.add('t', 'exchangesLost', at(3700), 1);
+  expect(ledger.window(['t'], at(0), at(3601))).toMatchObject({ eventsDropped: 7, exchangesLost: 2 });
+  // a second of that minute is told all of it
+  expect(ledger.window(['t'], at(30), at(31)).eventsDropped).toBe(5);
+  ledger.add('t', 'eventsDropped', at(1), 100);
+  expect(ledger.window(['t'], at(0), at(10)).eventsDropped).toBe(105);
+  ledger.add('t', 'eventsDropped', at(86_400), 1);
+  expect(ledger.window(['t'], at(0), at(86_400)).eventsDropped).toBe(107);
+  expect(ledger.window(['t'], at(3600), at(86_401)).eventsDropped).toBe(2);
+});
+
+test('a day of loss in every second is told whole, in bounded room', () => {
+  const ledger = createLossLedger();
+  for (let second = 0; second < 100_000; second += 1) ledger.add('t', 'eventsDropped', at(second), 1);
+  expect(ledger.window(['t'], at(10_000), at(96_400)).eventsDropped).toBeGreaterThanOrEqual(86_400);
+  expect(ledger.window(['t'], at(10_000), at(96_400)).eventsDropped).toBeLessThan(86_400 + 120);
+  expect(ledger.window(['t'], at(0), at(60)).eventsDropped).toBe(0);
 });
 
 test('what happened somewhere between two times counts in every second of them', () => {

@@ -164,7 +164,8 @@ test.each([
   ['SourcesBlind', 'Partial', { blind: [{ source: 'http', start: s(12), end: s(13), reason: 'ProbeNotRunning' }] }],
   ['DataExpired', 'Partial', { rowsExpired: 4 }],
   ['EventsLost', 'Partial', { eventsDropped: 1 }],
-  [undefined, 'Complete', { rowsLate: 3 }],
+  ['RowsLate', 'Partial', { rowsLate: 3 }],
+  [undefined, 'Complete', { bytesNotUnderstood: 3 }],
 ] as const)('loss is declared: %s', async (reason, outcome, loss) => {
   const scriptHash = await ready();
   harness.nodes[0]?.lose(loss);

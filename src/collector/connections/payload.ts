@@ -44,7 +44,7 @@ export interface PayloadPath {
   ): void;
   /** Its addresses are known now. */
   opened(connection: Connection): void;
-  /** Decides what still waits for an open that did not come: every event before `ktime` has been seen. */
+  /** Every event before `ktime` has been seen: decides what still waits for an open, or for bytes, that did not come. */
   settleBefore(ktime: KtimeNs): void;
   /** As an earlier record of the same connection was: no need to find out again. */
   resume(connection: Connection, earlier: Connection): void;
@@ -63,6 +63,8 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
   const { protocols, rows, loss, metrics, control } = options;
   const cells: Cell[] = [];
   let waiting: Connection[] = [];
+  /** Whose parsers hold what came behind a hole. */
+  const behindHoles = new Set<Connection>();
 
   const account = (connection: Connection, bytes: number): void => {
     metrics.bytesHeld += bytes - connection.bytesHeld;
@@ -169,6 +171,18 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
     }
     if (connection.tracker !== undefined && tracker.bytesHeld !== connection.bytesHeld)
       account(connection, tracker.bytesHeld);
+    if (tracker.isWaiting === true) behindHoles.add(connection);
+  };
+  const tickOne = (connection: Connection, ktime: KtimeNs): void => {
+    const { tracker } = connection;
+    if (tracker === undefined) return;
+    try {
+      tracker.tick(ktime);
+    } catch {
+      broken(connection, ktime);
+      return;
+    }
+    if (connection.tracker !== undefined) account(connection, tracker.bytesHeld);
   };
 
   const follow = (connection: Connection): void => {
@@ -292,6 +306,10 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
       else metrics.messagesUnwanted += 1;
     },
     settleBefore(ktime) {
+      for (const connection of behindHoles) {
+        tickOne(connection, ktime);
+        if (connection.tracker?.isWaiting !== true) behindHoles.delete(connection);
+      }
       if (waiting.length === 0) return;
       const late = waiting.filter((connection) => (connection.held[0]?.ktime ?? 0) < ktime);
       waiting = waiting.filter((connection) => (connection.held[0]?.ktime ?? 0) >= ktime && connection.held.length > 0);
@@ -317,17 +335,7 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
       release(connection);
     },
     tick(connections, ktime) {
-      for (const connection of connections) {
-        const { tracker } = connection;
-        if (tracker === undefined) continue;
-        try {
-          tracker.tick(ktime);
-        } catch {
-          broken(connection, ktime);
-          continue;
-        }
-        if (connection.tracker !== undefined) account(connection, tracker.bytesHeld);
-      }
+      for (const connection of connections) tickOne(connection, ktime);
     },
     relieve(connections, ktime) {
       if (metrics.bytesHeld <= options.bytesHeldMax) return;

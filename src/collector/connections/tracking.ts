@@ -82,7 +82,7 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
     stats.closed(connection);
     forget(connection);
   };
-  const dropOne = (): void => {
+  const dropOne = (ktime: KtimeNs): void => {
     let oldest: Connection | undefined;
     let looked = 0;
     for (const candidate of index.all()) {
@@ -91,8 +91,8 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
     }
     if (oldest === undefined) return;
     metrics.connectionsDropped += 1;
-    options.loss.add(CONN_STATS, 'eventsDropped', oldest.seenAt, 1);
-    if (oldest.protocol !== undefined) options.loss.add(oldest.protocol.table, 'eventsDropped', oldest.seenAt, 1);
+    options.loss.add(CONN_STATS, 'eventsDropped', ktime, 1);
+    if (oldest.protocol !== undefined) options.loss.add(oldest.protocol.table, 'eventsDropped', ktime, 1);
     stats.closed(oldest);
     forget(oldest);
   };
@@ -105,7 +105,7 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       // Its close was lost or comes later; a process has a descriptor once.
       closeAt(newest, Math.max(newest.seenAt, Math.min(id.tsid, ktime)));
     }
-    if (index.size >= options.connectionsMax) dropOne();
+    if (index.size >= options.connectionsMax) dropOne(ktime);
     const connection = newConnection(id, processes.of(id.tgid, id.startTicks), life, ktime);
     index.add(connection);
     metrics.connectionsSeen += 1;

@@ -12,7 +12,10 @@ export type Role = 'client' | 'server';
 
 /** What a parser says. Every call is made synchronously from within the parser's own methods. */
 export interface ProtocolSink {
-  /** A finished exchange: `time` is the row's time, `values` the cells of the table's columns after the eight of the header. */
+  /**
+   * A finished exchange: `time` is the row's time, that of the event which showed that it is finished; `values` are the
+   * cells of the table's columns after the eight of the header.
+   */
   exchange(time: KtimeNs, values: readonly Cell[]): void;
   /** Given up: at most `exchanges` exchanges can be missing, in `bytes` bytes that were not understood. `time`: when. */
   lost(time: KtimeNs, exchanges: number, bytes: number, reason: LossReason): void;
@@ -35,6 +38,11 @@ export interface ProtocolTracker {
   close(sent: number, received: number, time: KtimeNs): void;
   /** Timers; called about once a second of frame time. Nothing in a parser reads a clock. */
   tick(time: KtimeNs): void;
+  /**
+   * Something that has come waits for bytes that may be lost: `tick` is called after each round of reading, so that what
+   * is given up in the end is told before the watermark has passed it.
+   */
+  readonly isWaiting?: boolean;
   /** Bytes buffered now; bounded by the parser itself. */
   readonly bytesHeld: number;
 }

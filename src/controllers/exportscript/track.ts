@@ -88,6 +88,8 @@ function missingOf(outcome: RunOutcome): Fault | undefined {
     const what = first === undefined ? 'events were lost' : `${first.source}: ${first.reason}`;
     return { reason: 'SourcesBlind', message: `${what}; status.history has the upper bound of each window` };
   }
+  if (loss.rowsLate > 0)
+    return { reason: 'RowsLate', message: 'rows that came too late for an earlier window are in a later one' };
   return outcome.reason === undefined ? undefined : { reason: outcome.reason, message: '' };
 }
 

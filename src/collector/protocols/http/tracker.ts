@@ -41,6 +41,8 @@ export class HttpTracker implements ProtocolTracker {
   /** A response may be read although no request is there for it: it has waited long enough. */
   #isWaitOver = false;
   #isStopped = false;
+  /** Time of the event that is being read. */
+  #now: KtimeNs = 0;
 
   constructor(role: Role, sink: ProtocolSink, cache: HeadCache, fromOpen: boolean) {
     this.#sink = sink;
@@ -57,6 +59,10 @@ export class HttpTracker implements ProtocolTracker {
   get bytesHeld(): number {
     const streams = this.#requests.bytesHeld + this.#responses.bytesHeld;
     return streams + this.#requestReader.bytesHeld + this.#responseReader.bytesHeld + this.#pairing.bytesHeld;
+  }
+
+  get isWaiting(): boolean {
+    return this.#hasHeld && !this.#isStopped;
   }
 
   message(sent: boolean, position: number, size: number, payload: Uint8Array, time: KtimeNs): void {
@@ -89,6 +95,7 @@ export class HttpTracker implements ProtocolTracker {
     const [requestEnd, responseEnd] = this.#sendsRequests ? [sent, received] : [received, sent];
     if (requestEnd > this.#requests.position) this.#requestReader.gap(requestEnd - this.#requests.position, time);
     if (responseEnd > this.#responses.position) this.#responseReader.gap(responseEnd - this.#responses.position, time);
+    this.#now = time;
     if (this.#requestReader.hasPartialHead) this.#lose(time, 1, 0, 'unmatched');
     this.#requestReader.close(time);
     this.#responseReader.close(time);
@@ -162,6 +169,7 @@ export class HttpTracker implements ProtocolTracker {
   /** Reads a message of `size` bytes from `offset` on; gives how many of them it read. */
   #read(isRequest: boolean, bytes: Uint8Array, offset: number, size: number, time: KtimeNs, isStart: boolean): number {
     const reader = isRequest ? this.#requestReader : this.#responseReader;
+    this.#now = time;
     if (isRequest && this.#early !== undefined) this.#checkForMissingBody(bytes, offset);
     if (!isRequest) this.#pairing.responseGoesOn(time);
     if (offset < bytes.length) {
@@ -295,7 +303,8 @@ export class HttpTracker implements ProtocolTracker {
         answer.bodySize,
         Math.max(0, time - (pending.time ?? pending.began)),
       ];
-      this.#sink.exchange(time, values);
+      // A close may have ended the body, or the request may have gone on after its answer.
+      this.#sink.exchange(Math.max(time, this.#now), values);
     }
     if (this.#endsHttp(answer)) this.#stop(head.status === 101 ? 'upgrade' : 'tunnel', time);
   }
