@@ -15,14 +15,17 @@ import { createScreen, type ScriptRow } from './screen.ts';
 import { holds, truthLine, type WindowTruth } from './truth.ts';
 import { msUntilBoundary, WINDOW_MS } from './windows.ts';
 
-const SERVICE = /^host\/shop\b/;
+/** Our shop and no other: without Kubernetes a pod is `host/<service>-<pid>`. */
+const shopPod = (pid: number | undefined): RegExp => new RegExp(`^host/shop(\\.\\w+)?-${pid ?? '\\d+'}$`);
 const JUDGED_WINDOWS = 3;
 const HARD_STOP_MS = 75_000;
+const ARRIVAL_MS = 2000;
 const ENDPOINT = 'otel-collector.default.svc.cluster.local:4317';
 
 const screen = createScreen(process.stdout);
 const folder = mkdtempSync(join(tmpdir(), 'sluice-demo-'));
-const received = collectReceived((name) => SERVICE.test(name));
+let shop = shopPod(undefined);
+const received = collectReceived((pod) => shop.test(pod));
 
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
@@ -78,12 +81,13 @@ async function main(): Promise<number> {
   const counted = new Map<number, number>();
   if (mode.kind === 'live') {
     const shopPort = await new Promise<number>((resolve) => {
-      start(process.execPath, ['scripts/demo/shop.ts'], (line) => {
+      const { pid } = start(process.execPath, ['scripts/demo/shop.ts'], (line) => {
         const said: unknown = JSON.parse(line);
         const [listening, end] = [field(said, 'port'), field(said, 'end')];
         if (typeof listening === 'number') resolve(listening);
         if (typeof end === 'number') counted.set(end - WINDOW_MS, Number(field(said, 'counted')));
       });
+      shop = shopPod(pid);
     });
     screen.say(`shop: http://127.0.0.1:${shopPort}`);
     start(process.execPath, ['scripts/demo/shopper.ts', String(shopPort)], () => undefined);
@@ -110,12 +114,20 @@ async function main(): Promise<number> {
   const end: { how?: number | string } = {};
   void sluice.ended.then((how) => (end.how = how));
 
+  /** Acknowledged is not yet written: a receiver that keeps a file gets a moment before its window is judged. */
+  const deliveredAt = new Map<number, number>();
+  const hasArrived = (from: number): boolean => {
+    const since = deliveredAt.get(from) ?? Date.now();
+    deliveredAt.set(from, since);
+    return (received.requests.get(from) ?? 0) >= (counted.get(from) ?? 0) || Date.now() - since > ARRIVAL_MS;
+  };
   const judged = (): WindowTruth[] => {
     if (local.attachedMs === undefined) return [];
     for (const [from, count] of mode.counted) counted.set(from + local.shiftMs, count);
     const first = Math.ceil(local.attachedMs / WINDOW_MS) * WINDOW_MS;
     return Array.from({ length: JUDGED_WINDOWS }, (_, i) => first + i * WINDOW_MS)
       .filter((from) => counted.has(from) && local.deliveredUntil >= from + WINDOW_MS)
+      .filter(hasArrived)
       .map((from) => ({
         start: from,
         end: from + WINDOW_MS,

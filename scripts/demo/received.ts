@@ -39,15 +39,15 @@ export interface Received {
 
 const HISTOGRAM = 'http.server.request.duration';
 
-/** `isService` picks the service whose requests are summed. */
-export function collectReceived(isService: (name: string) => boolean): Received {
+/** `isShop` picks the process whose requests are summed, by its pod's name. */
+export function collectReceived(isShop: (pod: string) => boolean): Received {
   const requests = new Map<number, number>();
   const metrics = new Map<string, string>();
   const spans: string[] = [];
   let points = 0;
   let firstPointMs: number | undefined;
 
-  const readMetric = (service: string, metric: unknown): void => {
+  const readMetric = (pod: string, metric: unknown): void => {
     const name = text(at(metric, 'name'));
     for (const kind of ['gauge', 'sum', 'histogram', 'summary']) {
       for (const point of list(at(metric, kind), 'dataPoints')) {
@@ -55,11 +55,11 @@ export function collectReceived(isService: (name: string) => boolean): Received 
         firstPointMs ??= Date.now();
         const attributes = attributesOf(point);
         const count = Number(text(at(point, 'count')));
-        if (name === HISTOGRAM && isService(service)) {
+        if (name === HISTOGRAM && isShop(pod)) {
           const start = Number(BigInt(text(at(point, 'startTimeUnixNano')) || '0') / 1_000_000n);
           requests.set(start, (requests.get(start) ?? 0) + count);
         }
-        if (!isService(service)) continue;
+        if (!isShop(pod)) continue;
         const label = labels(attributes, ['http.request.method', 'http.route', 'http.response.status_code']);
         const value =
           kind === 'histogram' || kind === 'summary'
@@ -85,18 +85,18 @@ export function collectReceived(isService: (name: string) => boolean): Received 
     line(json) {
       const request: unknown = JSON.parse(json);
       for (const resource of list(request, 'resourceMetrics')) {
-        const service = attributesOf(at(resource, 'resource')).get('service.name') ?? '';
+        const pod = attributesOf(at(resource, 'resource')).get('k8s.pod.name') ?? '';
         for (const scope of list(resource, 'scopeMetrics')) {
-          for (const metric of list(scope, 'metrics')) readMetric(service, metric);
+          for (const metric of list(scope, 'metrics')) readMetric(pod, metric);
         }
       }
       for (const resource of list(request, 'resourceSpans')) {
-        const service = attributesOf(at(resource, 'resource')).get('service.name') ?? '';
+        const pod = attributesOf(at(resource, 'resource')).get('k8s.pod.name') ?? '';
         for (const scope of list(resource, 'scopeSpans')) {
           for (const span of list(scope, 'spans')) {
             const ns = BigInt(text(at(span, 'endTimeUnixNano'))) - BigInt(text(at(span, 'startTimeUnixNano')));
             const status = attributesOf(span).get('http.response.status_code') ?? '';
-            if (isService(service))
+            if (isShop(pod))
               spans.push(
                 `${text(at(span, 'name')).padEnd(20)} ${(Number(ns) / 1e6).toFixed(1).padStart(7)} ms  ${status}  ${text(at(span, 'traceId'))}`,
               );
