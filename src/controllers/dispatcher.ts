@@ -90,7 +90,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       case 'committed':
         entry.state = markFinished(entry.state, work, result.delivered);
         listener.committed(uidOf(entry), result.outcome, result.delivered);
-        entry.early.splice(0).forEach((delivery) => accept(entry, delivery));
         break;
       case 'failed':
         entry.state = markFailed(entry.state, now());
@@ -123,6 +122,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
           result.status === 'committed'
             ? markFinished(entry.state, work, result.delivered)
             : markCancelled(entry.state);
+      entry.early.splice(0).forEach((delivery) => accept(isCurrent(entry) ? entry : undefined, delivery));
     } finally {
       entry.running = undefined;
       schedule(0);

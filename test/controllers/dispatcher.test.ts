@@ -209,4 +209,31 @@ describe('the dispatcher', () => {
     const progress = dispatcher.progress('a');
     expect(progress?.deliveredUntil).toBe(progress?.finishedUntil);
   });
+
+  test('takes note of a verdict also where the runtime had the window already', async () => {
+    const base = memoryRuntime(() => 'commit');
+    let time = timeNs(1_000n * WINDOW);
+    const dispatcher = createDispatcher({
+      runtime: {
+        ...base,
+        async run(request, signal) {
+          await base.run(request, signal);
+          const { uid, start, end } = request;
+          // read from the ledger just before the last batch was acknowledged
+          const committed = [{ start, end, delivered: false }];
+          dispatcher.delivered(delivery(uid, start, end));
+          return { status: 'overlap', committed };
+        },
+      },
+      epoch: 1,
+      tickMaxMs: 1,
+      now: () => (time = timeNs(time + SECOND)),
+      listener: QUIET,
+    });
+    await dispatcher.apply([scriptOf('a')]);
+    await until(() => base.windows.length >= 3);
+    await dispatcher.stop(1000);
+    const progress = dispatcher.progress('a');
+    expect(progress?.deliveredUntil).toBe(progress?.finishedUntil);
+  });
 });

@@ -81,6 +81,21 @@ describe("a script's record", () => {
     expect(record.totals).toMatchObject({ metrics: 5, refused: 3 });
   });
 
+  test('shows each window by its own destination’s word, in whatever order the words come', () => {
+    // the script was given another plugin while the first one's backend was down
+    const both = onCommitted(onCommitted(NEW_RECORD, outcome(1), false, 0), outcome(2), false, 0);
+    const second = onDelivery(both, delivery(2));
+    expect(second.history.map(({ start, metrics }) => [start, metrics])).toEqual([['1970-01-01T00:00:20.000Z', 8]]);
+    const first = onDelivery(second, delivery(1, { outcome: 'dropped', message: 'the plugin was deleted' }));
+    expect(first.lastWindow).toMatchObject({ start: '1970-01-01T00:00:20.000Z', metrics: 8, refused: 0 });
+    expect(first.lastRun).toMatchObject({ metrics: 8 });
+    expect(first.history.map(({ metrics, refused }) => [metrics, refused])).toEqual([
+      [8, 0],
+      [0, 8],
+    ]);
+    expect(first.pending).toEqual([]);
+  });
+
   test('keeps the newest ten windows', () => {
     let record = NEW_RECORD;
     for (let n = 0; n < 15; n++) record = onCommitted(record, outcome(n), true, 0);

@@ -106,17 +106,21 @@ const add = (totals: Totals, more: Partial<Totals>): Totals => ({
   refused: totals.refused + (more.refused ?? 0),
 });
 
-/** Moves windows that are answered for (all before `end`, in order) into the history. */
-function settle(record: ScriptRecord, end: string): ScriptRecord {
-  const done = record.pending.filter(({ window }) => window.end <= end);
-  const newest = done.at(-1);
-  if (newest === undefined) return record;
+/**
+ * Moves a window that is answered for into the history. Windows of one destination come in order; others may be waiting
+ * for an earlier destination of the script that is slower.
+ */
+function settle(record: ScriptRecord, { start, end }: Pick<WindowRecord, 'start' | 'end'>): ScriptRecord {
+  const done = record.pending.find(({ window }) => window.start === start && window.end === end);
+  if (done === undefined) return record;
+  const { window, run } = done;
+  const isNewest = record.lastWindow === undefined || record.lastWindow.end <= end;
+  const newer = record.history.filter((one) => one.end > end);
   return {
     ...record,
-    pending: record.pending.filter(({ window }) => window.end > end),
-    lastWindow: newest.window,
-    lastRun: { ...newest.run, metrics: newest.window.metrics, spans: newest.window.spans },
-    history: [...done.map(({ window }) => window).reverse(), ...record.history].slice(0, HISTORY_MAX),
+    pending: record.pending.filter((one) => one !== done),
+    ...(isNewest ? { lastWindow: window, lastRun: { ...run, metrics: window.metrics, spans: window.spans } } : {}),
+    history: [...newer, window, ...record.history.slice(newer.length)].slice(0, HISTORY_MAX),
   };
 }
 
@@ -148,7 +152,7 @@ export function onCommitted(
     lastError: skipped ? record.lastError : undefined,
     incomplete: missing === undefined ? record.incomplete : { fault: missing, atMs: nowMs },
   };
-  return delivered ? settle(next, window.end) : next;
+  return delivered ? settle(next, window) : next;
 }
 
 /** A run failed and its window is still to be done. */
@@ -196,7 +200,7 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
       ? record.lastError
       : { stage: 'Export', code: delivery.outcome, message: delivery.message ?? 'the destination gave no reason' },
   };
-  return delivery.windowDelivered ? settle(next, end) : next;
+  return delivery.windowDelivered ? settle(next, { start, end }) : next;
 }
 
 /** The Complete condition's fault, for a day after the newest loss. */
