@@ -25,11 +25,8 @@ static __always_inline bool is_compat_io(long number)
 	return number == 3 || number == 4 || number == 145 || number == 146 || number == 102 || number == 337 ||
 	       number == 345 || (number >= 369 && number <= 372) || number == 362 || number == 364;
 }
-static __always_inline bool is_compat_task(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
-}
+#define COMPAT_FIELD thread_info.status
+#define IS_COMPAT(field) ((field) & TS_COMPAT)
 #else
 enum {
 	NR_dup3 = 24, NR_close = 57, NR_read = 63, NR_write = 64, NR_readv = 65, NR_writev = 66, NR_sendfile = 71, NR_splice = 76,
@@ -50,12 +47,17 @@ static __always_inline bool is_compat_io(long number)
 	return number == 3 || number == 4 || number == 145 || number == 146 || number == 365 || number == 374 ||
 	       number == 283 || (number >= 285 && number <= 297) || number == 366;
 }
+#define COMPAT_FIELD thread_info.flags
+#define IS_COMPAT(field) ((field) >> TIF_32BIT & 1)
+#endif
+
 static __always_inline bool is_compat_task(void)
 {
+	if (MODERN)
+		return IS_COMPAT(bpf_get_current_task_btf()->COMPAT_FIELD);
 	struct task_struct *task = (void *)bpf_get_current_task();
-	return BPF_CORE_READ(task, thread_info.flags) >> TIF_32BIT & 1;
+	return IS_COMPAT(BPF_CORE_READ(task, COMPAT_FIELD));
 }
-#endif
 
 static __always_inline bool is_ours(long number)
 {

@@ -17,7 +17,8 @@ export function whyNot(): string | undefined {
   const reason = ((): string | undefined => {
     if (process.getuid?.() !== 0) return 'not root';
     try {
-      execFileSync('make', ['--no-print-directory', '-C', 'probe'], { stdio: 'pipe', encoding: 'utf8' });
+      // Test files run side by side; one builds, the others wait.
+      execFileSync('flock', ['probe/Makefile', 'make', '--no-print-directory', '-C', 'probe'], { stdio: 'pipe', encoding: 'utf8' });
     } catch (error) {
       return `the probe cannot be built: ${String(Reflect.get(error as object, 'stderr')).slice(0, 500)}`;
     }
