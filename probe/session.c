@@ -74,7 +74,8 @@ static bool wait_for_agent(void *context)
 	return !session->is_over && !*session->stop;
 }
 
-static void say_drops(struct session *session, uint64_t ktime)
+/* Dated when they were counted: rings that are full are read well behind the events that they have no room for. */
+static void say_drops(struct session *session)
 {
 	struct wire_drops drops;
 
@@ -90,7 +91,7 @@ static void say_drops(struct session *session, uint64_t ktime)
 	session->said = drops;
 	drops.header.length = sizeof(drops);
 	drops.header.type = WIRE_DROPS;
-	drops.header.ktime = ktime;
+	drops.header.ktime = ktime_now();
 	output_copy(&session->output, &drops, sizeof(drops));
 }
 
@@ -118,7 +119,7 @@ static uint64_t read_round(struct session *session)
 		uint64_t until = ktime_now() - SETTLE_NS;
 		before = session->drained;
 		session->drained = merge_rings(&kernel->control, &kernel->data, until, session->drained, send_record, session);
-		say_drops(session, session->drained);
+		say_drops(session);
 		put_empty(&session->output, WIRE_DRAINED, session->drained);
 	} while ((kernel->control.more || kernel->data.more) && session->drained > before && !session->output.broken);
 	output_flush(&session->output);
