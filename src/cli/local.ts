@@ -196,6 +196,7 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     await control.reconcile();
     for (const problem of control.problems()) log.error('manifest', { problem: problemLine(problem) });
     while (!io.signal.aborted) {
+      control.check();
       publisher.observe({
         runtime: await runtime.state(),
         blind: agent.node.blind(),

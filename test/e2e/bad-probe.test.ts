@@ -29,8 +29,8 @@ async function steadyRequests() {
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const over = new AbortController();
   const counts = new Map<bigint, number>();
-  let isOver = false;
   const ask = (): Promise<void> =>
     new Promise((resolve, reject) => {
       request({ agent, host: '127.0.0.1', port, path: PATH }, (response) => {
@@ -40,7 +40,7 @@ async function steadyRequests() {
         .end();
     });
   const done = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const now = Date.now();
       if (now % 1000 > 250 && now % 1000 < 750) {
         await ask();
@@ -53,7 +53,7 @@ async function steadyRequests() {
   return {
     counts,
     async stop() {
-      isOver = true;
+      over.abort();
       await done;
       agent.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -66,9 +66,11 @@ const childOf = (pid: number | undefined): number => {
   return Number(text.split(' ')[0] ?? 0);
 };
 
+const startedMs = (local: Local): number => Date.parse(local.events.find(({ since }) => since)?.since ?? '');
+
 suite('a probe that is lost while requests go on', () => {
   const place = scratch();
-  let requests: Awaited<ReturnType<typeof steadyRequests>>;
+  let requests: Awaited<ReturnType<typeof steadyRequests>> | undefined;
   const received: { readonly killed: object[]; readonly cut: object[] } = { killed: [], cut: [] };
   const locals: { killed?: Local; cut?: Local } = {};
   const receivers: Receiver[] = [];
@@ -114,8 +116,8 @@ suite('a probe that is lost while requests go on', () => {
   });
 
   test.each([
-    ['killed' as const, (pid: number) => process.kill(pid, 'SIGKILL')],
-    ['cut' as const, (pid: number) => process.kill(pid, 'SIGUSR1')],
+    ['killed' as const, (pid: number): boolean => process.kill(pid, 'SIGKILL')],
+    ['cut' as const, (pid: number): boolean => process.kill(pid, 'SIGUSR1')],
   ])('costs the windows in which it was away, by name, and no other: %s', async (name, lose) => {
     const local = locals[name];
     if (local === undefined) throw new Error('it did not start');
@@ -151,12 +153,10 @@ suite('a probe that is lost while requests go on', () => {
     const sums = sumsOf(windowsOf(received[name]).filter(({ path }) => path === PATH));
     for (const { start, outcome } of history) {
       const second = BigInt(Date.parse(start)) * 1_000_000n;
-      const [seen, made] = [sums.get(second) ?? 0, requests.counts.get(second) ?? 0];
+      const [seen, made] = [sums.get(second) ?? 0, requests?.counts.get(second) ?? 0];
       expect(seen).toBeLessThanOrEqual(made);
       if (outcome === 'Complete') expect({ start, seen }).toEqual({ start, seen: made });
     }
     expect(gapsOf(ledgerOf(join(place.dir, name), 'requests'))).toEqual([]);
   });
-
-  const startedMs = (local: Local): number => Date.parse(local.events.find(({ since }) => since)?.since ?? '');
 });

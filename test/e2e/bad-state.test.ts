@@ -29,7 +29,11 @@ process.once('exit', unmountAll);
 
 const probe = mount('probe', 'size=64k');
 const mountMissing = probe === undefined ? 'no right to mount a tmpfs' : undefined;
-const withMounts = skipping('state folders that are full or read-only', mountMissing) ? test.skip : test;
+const withMounts = skipping('state folders that are full or read-only', mountMissing) ? describe.skip : describe;
+const isRoot = process.getuid?.() === 0;
+const setprivMissing =
+  isRoot && spawnSync('setpriv', ['--version']).status !== 0 ? 'setpriv is missing, and this is root' : undefined;
+const withoutRights = skipping('a state folder without rights', setprivMissing) ? describe.skip : describe;
 
 /** Takes all the room there is; returns what gives it back. */
 function fill(folder: string): () => void {
@@ -53,30 +57,25 @@ afterAll(() => {
   place.remove();
 });
 
+const recording = join(place.dir, 'short.slrec');
+
+/** Starts it and expects that it says why it cannot, in one line. */
+const refused = (state: string, prefix: readonly string[] = []): string => {
+  const options = ['--manifests', manifests, '--state', state, '--from', recording, '--format', 'json'];
+  const [program = '', ...args] = [...prefix, join(ROOT, 'bin', 'sluice'), 'local', ...options];
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
+  expect(stdout).toBe('');
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+  expect(status).toBe(1);
+  return stderr.trim();
+};
+
+beforeAll(() => {
+  mkdirSync(manifests);
+  writeFileSync(recording, traffic({ seconds: 1 }).bytes);
+});
+
 describe('a state folder that cannot be used', () => {
-  const recording = join(place.dir, 'short.slrec');
-
-  /** Starts it and expects that it says why it cannot, in one line. */
-  const refused = (state: string, prefix: readonly string[] = []): string => {
-    const command = [
-      ...prefix,
-      join(ROOT, 'bin', 'sluice'),
-      'local',
-      ...['--manifests', manifests, '--state', state, '--from', recording, '--format', 'json'],
-    ];
-    const [program = '', ...args] = command;
-    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 });
-    expect(stdout).toBe('');
-    expect(stderr.trim().split('\n')).toHaveLength(1);
-    expect(status).toBe(1);
-    return stderr.trim();
-  };
-
-  beforeAll(() => {
-    mkdirSync(manifests);
-    writeFileSync(recording, traffic({ seconds: 1 }).bytes);
-  });
-
   test('because a file is in its place', () => {
     const state = place.write('file', 'x');
     expect(refused(state)).toMatch(/^sluice local: ledger .*a part of its path is not a folder/);
@@ -92,32 +91,6 @@ describe('a state folder that cannot be used', () => {
     expect(refused(join(place.dir, 'rubbish'))).toMatch(/ledger\.db: it is not a ledger; move it away/);
     expect(readFileSync(file, 'utf8')).toBe(text);
   });
-
-  withMounts('because it is read-only', () => {
-    const state = mount('read-only', 'size=1m') ?? '';
-    spawnSync('mount', ['-o', 'remount,ro', state]);
-    expect(refused(state)).toMatch(/^sluice local: ledger .*cannot be created or written.*EROFS/);
-  });
-
-  withMounts('because it is full', () => {
-    const state = mount('full', 'size=64k') ?? '';
-    fill(state);
-    expect(refused(state)).toMatch(/^sluice local: ledger .*no space is left/);
-  });
-
-  const isRoot = process.getuid?.() === 0;
-  const asNobody = isRoot && spawnSync('setpriv', ['--version']).status === 0;
-  (skipping('state folder without rights', isRoot && !asNobody ? 'setpriv is missing' : undefined) ? test.skip : test)(
-    'because this user has no right to it',
-    () => {
-      const state = join(place.dir, 'private');
-      mkdirSync(state, { mode: 0o555 });
-      chmodSync(place.dir, 0o755);
-      const prefix = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-      expect(refused(state, prefix)).toMatch(/^sluice local: ledger .*cannot be created or written.*EACCES/);
-      expect(refused(join(state, 'below'), prefix)).toMatch(/^sluice local: .*below.*EACCES/);
-    },
-  );
 
   test('because another program has it, which is not disturbed, or because it is damaged', async () => {
     const state = join(place.dir, 'shared');
@@ -142,7 +115,32 @@ describe('a state folder that cannot be used', () => {
   });
 });
 
-(mountMissing === undefined ? describe : describe.skip)('a disk that fills up while the program runs', () => {
+withMounts('a state folder on a file system', () => {
+  test('that is read-only', () => {
+    const state = mount('read-only', 'size=1m') ?? '';
+    spawnSync('mount', ['-o', 'remount,ro', state]);
+    expect(refused(state)).toMatch(/^sluice local: ledger .*cannot be created or written.*EROFS/);
+  });
+
+  test('that is full', () => {
+    const state = mount('full', 'size=64k') ?? '';
+    fill(state);
+    expect(refused(state)).toMatch(/^sluice local: ledger .*no space is left/);
+  });
+});
+
+withoutRights('a state folder that this user has no right to', () => {
+  test('is told, whether it is there or to be made', () => {
+    const state = join(place.dir, 'private');
+    mkdirSync(state, { mode: 0o555 });
+    chmodSync(place.dir, 0o755);
+    const prefix = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+    expect(refused(state, prefix)).toMatch(/^sluice local: ledger .*cannot be created or written.*EACCES/);
+    expect(refused(join(state, 'below'), prefix)).toMatch(/^sluice local: .*below.*EACCES/);
+  });
+});
+
+withMounts('a disk that fills up while the program runs', () => {
   const SECONDS = 12;
   const requests: object[] = [];
   let receiver: Receiver;

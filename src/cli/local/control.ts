@@ -32,6 +32,8 @@ export interface Control {
   reconcile(): Promise<void>;
   /** What was wrong with the manifests when they were last read. */
   problems(): readonly ManifestProblem[];
+  /** @throws what made it impossible to go on: then it is better to end than to show old statuses. */
+  check(): void;
   stop(graceMs: number): Promise<void>;
 }
 
@@ -47,6 +49,7 @@ export function createControl(options: ControlOptions): Control {
   const entries = new Map<string, ScriptEntry>();
   const records = new Map<string, ScriptRecord>();
   const put = new Map<string, string>();
+  let broken: { readonly error: unknown } | undefined;
   let desired: Desired = { plugins: [], scripts: [] };
   let problems: readonly ManifestProblem[] = [];
   let queue: Promise<void> = Promise.resolve();
@@ -162,8 +165,15 @@ export function createControl(options: ControlOptions): Control {
     for await (const delivery of runtime.deliveries(options.epoch, options.signal)) dispatcher.delivered(delivery);
   }
   followDeliveries().catch((error: unknown) => {
-    if (!options.signal.aborted) options.onFault('following deliveries', error);
+    if (!options.signal.aborted) broken = { error };
   });
 
-  return { reconcile, problems: () => problems, stop: (graceMs) => dispatcher.stop(graceMs) };
+  return {
+    reconcile,
+    problems: () => problems,
+    check() {
+      if (broken !== undefined) throw broken.error;
+    },
+    stop: (graceMs) => dispatcher.stop(graceMs),
+  };
 }

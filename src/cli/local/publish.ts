@@ -8,9 +8,8 @@ import { pluginConditions } from '../../crds/plugin-conditions.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { mergeConditions, type ExportScriptStatus, type OtelPluginStatus } from '../../crds/status.ts';
 import type { CompileResult } from '../../model/run.ts';
-import type { BlindSource } from '../../model/loss.ts';
 import { timeNs, type TimeNs } from '../../model/time.ts';
-import type { RuntimeState } from '../../runtime/runtime.ts';
+import { createObservations, type Observed } from './observed.ts';
 import type { View } from './view.ts';
 
 interface ObjectId {
@@ -45,16 +44,6 @@ export interface Publisher {
   observe(facts: Observed): void;
 }
 
-export interface Observed {
-  readonly runtime: RuntimeState;
-  readonly blind: readonly BlindSource[];
-  readonly capture: string;
-  /** How far rows' times are ahead of UTC because that was set back; 0 where it was not. */
-  readonly clockAheadMs: number;
-  /** Why the source of rows cannot go on. */
-  readonly sourceFault: Fault | undefined;
-}
-
 /** Each script's progress as the dispatcher has it. */
 export function dispatcherState(dispatcher: Dispatcher, desired: Desired): Map<string, Progress> {
   const progressOf = (script: DesiredScript): Progress => {
@@ -82,33 +71,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const scripts = new Map<string, ExportScriptStatus>();
   const plugins = new Map<string, OtelPluginStatus>();
   const written = new Map<string, { readonly id: ObjectId; text: string | undefined }>();
-  /** Destinations whose newest attempt failed and is to be repeated. */
-  const failing = new Set<string>();
   let isWriteFailing = false;
   let last: Parameters<Publisher['publish']> | undefined;
   let found: readonly ManifestProblem[] = [];
-  let observed: Observed | undefined;
-
-  /** What a destination says while it does not take anything. */
-  function retrying(uid: string): Fault | undefined {
-    const delivery = observed?.runtime.destinations.find(({ name }) => name === uid)?.delivery;
-    if (delivery?.lastError === undefined || !failing.has(uid)) return undefined;
-    const { code, message } = delivery.lastError;
-    return { reason: 'Retrying', message: message.startsWith(code) ? message : `${code}: ${message}` };
-  }
-
-  function collectorFault(): Fault | undefined {
-    if (observed?.sourceFault !== undefined) return observed.sourceFault;
-    const [first] = observed?.blind ?? [];
-    return first === undefined ? undefined : { reason: first.reason, message: `${first.source}: ${first.message}` };
-  }
-
-  /** A step of UTC backwards: nothing is missing, but times are not UTC's until it has caught up. */
-  function clockFault(): Fault | undefined {
-    if (observed === undefined || observed.clockAheadMs === 0) return undefined;
-    const message = "UTC was set back; rows' times go on from before and are ahead of it until it has caught up";
-    return { reason: 'ClockSetBack', message };
-  }
+  const observed = createObservations();
 
   /** A disk that is full must not hold up the work; it is told once, and tried again with each status. */
   function attemptWrite(work: () => void): boolean {
@@ -150,47 +116,37 @@ export function createPublisher(options: PublisherOptions): Publisher {
     }
   }
 
-  function pluginStatus(plugin: DesiredPlugin, desired: Desired): OtelPluginStatus {
+  /** What keeps all runs from being committed, of the scripts that run. */
+  function stateFault([{ scripts: all }, , records, progress]: Parameters<Publisher['publish']>): Fault | undefined {
+    return all
+      .filter(({ uid }) => progress.get(uid)?.nextWindow !== undefined)
+      .map(({ uid }) => heldUp(records.get(uid) ?? NEW_RECORD))
+      .find((held) => held !== undefined && held.reason !== 'SpoolFull');
+  }
+
+  function pluginStatus(plugin: DesiredPlugin, facts: Parameters<Publisher['publish']>): OtelPluginStatus {
     const { uid, resolution, object } = plugin;
-    const mine = desired.scripts.filter((script) => script.plugin?.uid === uid);
+    const mine = facts[0].scripts.filter((script) => script.plugin?.uid === uid);
     const ready = mine.filter((script) =>
       scripts.get(script.uid)?.conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
     );
-    const delivery = observed?.runtime.destinations.find(({ name }) => name === uid)?.delivery;
-    const spool = observed?.runtime.spool.destinations.find(({ destination }) => destination === uid);
-    const trouble = retrying(uid);
     const fault = resolution.ok ? undefined : resolution;
-    const previous = plugins.get(uid)?.conditions ?? [];
-    const facts = pluginConditions({
+    const conditions = pluginConditions({
       enabled: object.spec.enabled ?? true,
       destination: fault?.condition === 'destination' ? fault.fault : undefined,
       credentials: fault?.condition === 'credentials' ? fault.fault : undefined,
       presets: plugin.presets,
-      delivery:
-        trouble === undefined && delivery?.lastSuccessAtMs === undefined
-          ? undefined
-          : { ok: trouble === undefined, fault: trouble },
-      collector: collectorFault() ?? clockFault(),
-      runtime: [...(last?.[2].values() ?? [])]
-        .map(heldUp)
-        .find((held) => held !== undefined && held.reason !== 'SpoolFull'),
+      delivery: observed.delivery(uid),
+      collector: observed.collectorFault(),
+      runtime: stateFault(facts),
     });
     const generation = object.metadata.generation ?? 1;
+    const previous = plugins.get(uid)?.conditions ?? [];
     return {
       observedGeneration: generation,
-      conditions: mergeConditions(previous, facts, generation, new Date(nowMs()).toISOString()),
+      conditions: mergeConditions(previous, conditions, generation, new Date(nowMs()).toISOString()),
       scripts: `${ready.length}/${mine.length}`,
-      ...(delivery?.lastSuccessAtMs === undefined
-        ? {}
-        : { lastSuccess: new Date(delivery.lastSuccessAtMs).toISOString() }),
-      queue: { batches: spool?.batches ?? 0, bytes: spool?.bytes ?? 0 },
-      nodes: {
-        total: 1,
-        ready: collectorFault() === undefined ? 1 : 0,
-        blind: (observed?.blind ?? [])
-          .slice(0, 10)
-          .map(({ source, reason }) => ({ node: options.node, source, reason })),
-      },
+      ...observed.plugin(uid, options.node),
     };
   }
 
@@ -209,7 +165,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         source: script.sourceFault,
         compiled: entry?.compiled,
         schedule: undefined,
-        retrying: script.plugin === undefined ? undefined : retrying(script.plugin.uid),
+        retrying: script.plugin === undefined ? undefined : observed.retrying(script.plugin.uid),
         record: records.get(uid) ?? NEW_RECORD,
         deliveredUntil: progress.get(uid)?.deliveredUntil,
         nextWindow: progress.get(uid)?.nextWindow,
@@ -220,14 +176,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
       write('ExportScript', script, status);
     }
     for (const plugin of desired.plugins) {
-      const status = pluginStatus(plugin, desired);
+      const status = pluginStatus(plugin, last);
       plugins.set(plugin.uid, status);
       write('OtelPlugin', plugin, status);
     }
     view.show({
       nowMs: nowMs(),
       startedMs: options.startedMs,
-      capture: observed?.capture ?? '',
+      capture: observed.capture,
       problems: found,
       scripts: desired.scripts.flatMap((script) => {
         const status = scripts.get(script.uid);
@@ -250,12 +206,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     },
     refresh: compute,
     observe(facts) {
-      observed = facts;
-      for (const { name, delivery } of facts.runtime.destinations) {
-        // while the next attempt is under way nothing is known that would be better
-        if (delivery.activity === 'backing-off') failing.add(name);
-        else if (delivery.activity !== 'sending' || delivery.consecutiveFailures === 0) failing.delete(name);
-      }
+      observed.take(facts);
       compute();
     },
   };
