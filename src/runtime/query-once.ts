@@ -14,7 +14,7 @@ import type { Node } from '../plan/node.ts';
 import type { Plan, ScriptEndpoint, Sink } from '../plan/plan.ts';
 import { compile, type CompileOptions } from '../pxl/compile.ts';
 import type { TelemetryBatch } from '../telemetry/batches.ts';
-import { failureOf, gather, lossOf, mergeContext, tablesOf, type Gathered } from './query.ts';
+import { failureOf, gather, lossOf, mergeContext, reachOf, tablesOf, type Gathered } from './query.ts';
 import { firstStart, scopeOf, takeRows } from './run.ts';
 import { split } from './split.ts';
 
@@ -105,7 +105,7 @@ export async function queryOnce(request: QueryOnceRequest): Promise<QueryOnceRes
     tables,
     exports,
     stats: { rowsRead: gathered.rowsRead, compileMs: compiled - began, queryMs: performance.now() - compiled },
-    loss: lossOf([node], tablesOf(fragments), request),
+    loss: lossOf([node], tablesOf(fragments), reachOf(fragments, request)),
   };
 }
 

@@ -6,7 +6,7 @@ import { EngineError, type ExecutionContext } from '../engine/context.ts';
 import { addLoss, NO_LOSS, type WindowLoss } from '../model/loss.ts';
 import type { TimeNs } from '../model/time.ts';
 import type { Node } from '../plan/node.ts';
-import type { Operator, SplitPlan } from '../plan/plan.ts';
+import type { Operator, SourceOperator, SplitPlan } from '../plan/plan.ts';
 import { RunFailure } from './outcome.ts';
 
 export interface Gathered {
@@ -25,26 +25,42 @@ export interface GatherOptions {
   readonly bytesMax: number;
 }
 
-/** Names of all tables that the operators read. */
-export function tablesOf(operators: readonly Operator[]): readonly string[] {
-  const names = new Set<string>();
+function sourcesOf(operators: readonly Operator[]): readonly SourceOperator[] {
+  const sources: SourceOperator[] = [];
   const seen = new Set<Operator>();
   const visit = (operator: Operator): void => {
     if (seen.has(operator)) return;
     seen.add(operator);
-    if (operator.kind === 'source') names.add(operator.table);
+    if (operator.kind === 'source') sources.push(operator);
     for (const input of inputsOf(operator)) visit(input);
   };
   operators.forEach(visit);
-  return [...names].sort();
+  return sources;
 }
 
+/** Names of all tables that the operators read. */
+export const tablesOf = (operators: readonly Operator[]): readonly string[] =>
+  [...new Set(sourcesOf(operators).map(({ table }) => table))].sort();
+
+/**
+ * The time whose losses concern the operators' rows: the window's, and what sources that look further back read before
+ * it. A source without a start takes what is there, whatever that is.
+ */
+export const reachOf = (operators: readonly Operator[], { start, end }: Reach): Reach => ({
+  start: sourcesOf(operators).reduce((first, source) => earlier(first, source.start ?? first), start),
+  end,
+});
+
+interface Reach {
+  readonly start: TimeNs;
+  readonly end: TimeNs;
+}
+
+const earlier = (a: TimeNs, b: TimeNs): TimeNs => (a < b ? a : b);
+
 /** What the nodes together did not see of [start, end). */
-export const lossOf = (
-  nodes: readonly Node[],
-  tables: readonly string[],
-  { start, end }: { readonly start: TimeNs; readonly end: TimeNs },
-): WindowLoss => nodes.reduce((sum, node) => addLoss(sum, node.loss(tables, start, end)), NO_LOSS);
+export const lossOf = (nodes: readonly Node[], tables: readonly string[], { start, end }: Reach): WindowLoss =>
+  nodes.reduce((sum, node) => addLoss(sum, node.loss(tables, start, end)), NO_LOSS);
 
 function inputsOf(operator: Operator): readonly Operator[] {
   switch (operator.kind) {

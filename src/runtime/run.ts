@@ -22,7 +22,7 @@ import type { Scope, TelemetryBatch } from '../telemetry/batches.ts';
 import type { Compiler } from './compiler.ts';
 import type { Slots } from './lanes.ts';
 import { RunFailure, verdictOf, type RunTally } from './outcome.ts';
-import { failureOf, gather, type Gathered, lossOf, mergeContext, nodesReady, tablesOf } from './query.ts';
+import { failureOf, gather, type Gathered, lossOf, mergeContext, nodesReady, reachOf, tablesOf } from './query.ts';
 import type { Script } from './scripts.ts';
 import { split } from './split.ts';
 
@@ -97,7 +97,7 @@ export async function produce(
           : (missing[0]?.why ?? `no node has all rows of the window yet (${behind.slice(0, 3).join(', ')})`);
       throw new RunFailure('Query', 'NODES_MISSING', why);
     }
-    tally.loss = lossOf(answered, tables, request);
+    tally.loss = lossOf(answered, tables, reachOf(fragments, request));
     const exported = await mergeExports(parts, merge, gathered, { request, destination, signal }, tally);
     const batches = encode(exported, request.pluginUid, parts.exportBytesMax, tally);
     const endpoints = new Map(exported.flatMap(({ sink }) => endpointOf(sink)));

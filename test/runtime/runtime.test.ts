@@ -174,6 +174,17 @@ test.each([
   expect(got.loss).toMatchObject(loss);
 });
 
+test.each([
+  ["start_time='-30s'", -10],
+  ['start_time=px.plugin.start_time, end_time=px.plugin.end_time', 10],
+  ["start_time='-2s'", 10],
+])('a script that reads further back than its window declares what is lost there: %s', async (times, from) => {
+  await ready();
+  const scriptHash = await harness.script(COUNT_BY_PATH.replace(/start_time=.*end_time=px.plugin.end_time/, times));
+  await harness.run({ scriptHash });
+  expect(harness.nodes[0]?.lossAsked).toEqual([s(from), s(20)]);
+});
+
 test('rows beyond the limit are counted, and the window says that they are missing', async () => {
   const scriptHash = await ready();
   const limits = { timeoutMs: 10_000, rowsMax: 1, watermarkWaitMs: 1000 };

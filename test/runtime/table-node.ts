@@ -19,6 +19,8 @@ export interface TableNode extends Node {
   /** Called at the start of each query; may wait. */
   onQuery(hook: (signal: AbortSignal) => Promise<void>): void;
   queries: number;
+  /** The time that was asked about last, for its losses. */
+  lossAsked: readonly [TimeNs, TimeNs] | undefined;
 }
 
 const ZERO: Readonly<Record<string, Cell>> = {
@@ -42,6 +44,7 @@ export function tableNode(name: string, startTime: TimeNs = timeNs(0n)): TableNo
     startTime,
     tables,
     queries: 0,
+    lossAsked: undefined,
     http(time, cells) {
       tables.append(
         'http_events',
@@ -84,7 +87,10 @@ export function tableNode(name: string, startTime: TimeNs = timeNs(0n)): TableNo
       for await (const batch of execute(fragment, context)) yield { kind: 'batch', batch };
       yield { kind: 'end', stats };
     },
-    loss: () => loss,
+    loss(_, start, end) {
+      node.lossAsked = [start, end];
+      return loss;
+    },
     blind: () => [],
   };
   return node;
