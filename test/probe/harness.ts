@@ -16,7 +16,8 @@ export const PROBE = join(process.cwd(), 'build', 'sluice-probe');
 export function whyNot(): string | undefined {
   const reason = ((): string | undefined => {
     if (process.getuid?.() !== 0) return 'not root';
-    if (spawnSync('/bin/sh', ['-c', 'command -v clang']).status !== 0) return 'there is no clang to build the probe with';
+    if (spawnSync('/bin/sh', ['-c', 'command -v clang']).status !== 0)
+      return 'there is no clang to build the probe with';
     // What does not compile is a failure and nothing to skip.
     execFileSync('make', ['--no-print-directory', '-C', 'probe', 'alone'], { stdio: ['ignore', 'ignore', 'inherit'] });
     try {
