@@ -68,9 +68,10 @@ export function createControl(options: ControlOptions): Control {
       committed: (uid, outcome, delivered) => update(uid, (record) => onCommitted(record, outcome, delivered, nowMs())),
       failed: (uid, { error }) => update(uid, (record) => onFailed(record, error)),
       delivered: (delivery) => update(delivery.uid, (record) => onDelivery(record, delivery)),
-      // in one process the runtime forgets nothing by itself: giving everything again is enough
-      unknown: () => {
-        put.clear();
+      // texts beyond the runtime's bound are forgotten: what it lacks is given again
+      unknown: (uid, what) => {
+        if (what === 'script') entries.delete(uid);
+        else put.clear();
         void reconcile();
       },
     },

@@ -8,7 +8,8 @@ import { pluginConditions } from '../../crds/plugin-conditions.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { mergeConditions, type ExportScriptStatus, type OtelPluginStatus } from '../../crds/status.ts';
 import type { CompileResult } from '../../model/run.ts';
-import { timeNs, type TimeNs } from '../../model/time.ts';
+import type { TimeNs } from '../../model/time.ts';
+import { boundaryAfter } from '../../schedule/window.ts';
 import { createObservations, type Observed } from './observed.ts';
 import type { View } from './view.ts';
 
@@ -50,7 +51,9 @@ export function dispatcherState(dispatcher: Dispatcher, desired: Desired): Map<s
     const state = dispatcher.progress(script.uid);
     if (state === undefined) return { deliveredUntil: undefined, nextWindow: undefined };
     const { finishedUntil: start, deliveredUntil } = state;
-    return { deliveredUntil, nextWindow: { start, end: timeNs(start + scheduleOf(script).windowNs) } };
+    const { suspend, windowNs } = scheduleOf(script);
+    // what is finished need not end on the grid: the window's length may have been another one
+    return { deliveredUntil, nextWindow: suspend ? undefined : { start, end: boundaryAfter(start, windowNs) } };
   };
   return new Map(desired.scripts.map((script) => [script.uid, progressOf(script)]));
 }
