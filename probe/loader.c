@@ -123,7 +123,7 @@ int main(int count, char **arguments)
 	kernel.settings->allow_list = options.pid_count > 0;
 	if (options.socket_path && (listener = listen_at(&options)) < 0)
 		return fail(EXIT_FAILED, "cannot listen on %s: %s", options.socket_path, strerror(errno));
-	if (!rights_drop(&kernel))
+	if (!rights_drop(&kernel, options.socket_uid))
 		return fail(EXIT_RIGHTS, "cannot give up rights: %s", strerror(errno));
 	/* Not earlier: the kernel forgets this wish when the user id changes. */
 	if (options.die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))

@@ -13,7 +13,7 @@ const char OPTIONS_HELP[] =
 	"Loads Sluice's eBPF programs and hands what they see to one agent at a time, as frames (probe/wire.h).\n"
 	"\n"
 	"  --socket PATH       listen on this unix socket (mode 0600; a file that is there is replaced)\n"
-	"  --socket-uid UID    give the socket to this user\n"
+	"  --socket-uid UID    give the socket to this user, and run as this user once loaded (else as nobody)\n"
 	"  --once              end when the first agent goes\n"
 	"  --die-with-parent   end when the process that started this one does\n"
 	"  --stdout            one agent: frames to standard output, control frames from standard input\n"

@@ -113,8 +113,11 @@ void kernel_publish_verdicts(const struct kernel *kernel);
 
 /* rights.c */
 bool rights_have(int capability);
-/* Gives up everything that `kernel` does not need any more; says on stderr what had to stay. Returns false on failure. */
-bool rights_drop(const struct kernel *kernel);
+/*
+ * Gives up everything that `kernel` does not need any more; says on stderr what had to stay. Root becomes the user `owner`,
+ * or nobody where that is 0 or less. Returns false on failure.
+ */
+bool rights_drop(const struct kernel *kernel, long owner);
 
 /* control.c: frames from the agent, which may come in pieces. */
 struct control {

@@ -77,8 +77,10 @@ static bool is_still_able(const struct kernel *kernel)
 	return fd >= 0;
 }
 
-bool rights_drop(const struct kernel *kernel)
+bool rights_drop(const struct kernel *kernel, long owner)
 {
+	/* Who owns the socket may also end the process, which is not traceable by anybody after this. */
+	uid_t uid = owner > 0 ? (uid_t)owner : NOBODY;
 	const uint64_t needed = UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON;
 	struct capabilities capabilities;
 
@@ -87,7 +89,7 @@ bool rights_drop(const struct kernel *kernel)
 	if (geteuid() == 0 && rights_have(CAP_SETUID) && rights_have(CAP_SETGID)) {
 		/* Root without capabilities would still own root's files. */
 		prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-		if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(NOBODY, NOBODY, NOBODY) != 0)
+		if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 || setresuid(uid, uid, uid) != 0)
 			return false;
 	}
 	capabilities.permitted &= needed;

@@ -194,6 +194,21 @@ suite('life', () => {
     await workload.end();
   });
 
+  test('the user who owns the socket can connect and end it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+    chmodSync(folder, 0o755);
+    const path = join(folder, 'socket');
+    const probe = spawn(PROBE, ['--socket', path, '--socket-uid', '1234'], { stdio: 'inherit' });
+    const closed = once(probe, 'close');
+    const { socket } = await attach(path);
+    expect(statSync(path).uid).toBe(1234);
+    expect(readFileSync(`/proc/${probe.pid}/status`, 'utf8')).toMatch(/^CapPrm:\t0{16}$/m);
+    const stopped = spawnSync('/bin/sh', ['-c', `kill -TERM ${probe.pid}`], { uid: 1234, gid: 1234 });
+    expect(stopped.status).toBe(0);
+    expect(await closed).toEqual([0, null]);
+    socket.destroy();
+  });
+
   test('with --once it ends with its agent', async () => {
     const path = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'socket');
     const probe = spawn(PROBE, ['--socket', path, '--once'], { stdio: 'inherit' });
