@@ -160,7 +160,7 @@ async function execute(options: RunOptions, io: CommandIo): Promise<number> {
     if (options.format === 'arrow' && result.tables.length !== 1 && !failed) {
       throw new UsageError(`--format arrow takes a script with one table; this one has ${result.tables.length}`);
     }
-    const { requests } = encodeOtlp(result.exports.flatMap(({ batches }) => batches));
+    const { requests, duplicatePoints } = encodeOtlp(result.exports.flatMap(({ batches }) => batches));
     if (!failed || options.format === 'json') await writeResult(io, options.format, result, requestsToJson(requests));
     if (failed) return 1;
     for (const { name, rowsTruncated, itemsDropped } of result.exports) {
@@ -168,6 +168,12 @@ async function execute(options: RunOptions, io: CommandIo): Promise<number> {
         io.stderr.write(`sluice run: ${name}: ${rowsTruncated} rows beyond --max-rows are left out\n`);
       if (itemsDropped > 0)
         io.stderr.write(`sluice run: ${name}: ${itemsDropped} points or spans could not be made of their rows\n`);
+    }
+    if (duplicatePoints > 0) {
+      const advice = 'give rows that are apart attributes that are';
+      io.stderr.write(
+        `sluice run: ${duplicatePoints} points had another of the same stream and time behind them; ${advice}\n`,
+      );
     }
     return (await exportResult(options.target, result, io)) ? 0 : 1;
   } finally {

@@ -28,7 +28,10 @@ export interface RunOutcome {
   readonly reason?: string;
   readonly rowsRead: number;
   readonly rowsTruncated: number;
-  /** Points, spans or logs that could not be exported: broken, or alone larger than a request may be. Absent: none. */
+  /**
+   * Points, spans or logs that could not be exported: broken, alone larger than a request may be, or points of a stream and
+   * time that another has already. Absent: none.
+   */
   readonly itemsDropped?: number;
   readonly metricPoints: number;
   readonly spans: number;

@@ -11,7 +11,7 @@ export interface RunTally {
   spans: number;
   logs: number;
   bytes: number;
-  /** Items that could not be exported: broken, or each larger than a request may be. */
+  /** Items that could not be exported: broken, larger than a request may be, or a second point of one stream and time. */
   itemsDropped: number;
   expected: number;
   answered: number;

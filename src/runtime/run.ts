@@ -218,11 +218,11 @@ export async function takeRows(
 function encode(exported: readonly Exported[], plugin: string, bytesMax: number, tally: RunTally): NewBatch[] {
   const byDestination = Map.groupBy(exported, ({ sink }) => endpointNameOf(sink) ?? plugin);
   return [...byDestination].flatMap(([destination, own]) => {
-    const { requests, oversize } = encodeOrFail(
+    const { requests, oversize, duplicatePoints } = encodeOrFail(
       own.flatMap(({ batches }) => batches),
       bytesMax,
     );
-    tally.itemsDropped += oversize.metricPoints + oversize.spans + oversize.logs;
+    tally.itemsDropped += oversize.metricPoints + oversize.spans + oversize.logs + duplicatePoints;
     for (const request of requests) {
       tally.metricPoints += request.metricPoints;
       tally.spans += request.spans;

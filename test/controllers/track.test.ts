@@ -110,6 +110,8 @@ describe("a script's record", () => {
       'NodesMissing',
     ],
     ['rows that were cut', outcome(1, { outcome: 'Partial', rowsTruncated: 5 }), 'RowsTruncated'],
+    ['points that could not be exported', outcome(1, { outcome: 'Partial', itemsDropped: 2 }), 'ItemsDropped'],
+    ['rows of an earlier window', outcome(1, { loss: { ...NO_LOSS, rowsLate: 2 } }), 'RowsLate'],
     ['events that were dropped', outcome(1, { loss: { ...NO_LOSS, eventsDropped: 3 } }), 'SourcesBlind'],
     [
       'a blind source',

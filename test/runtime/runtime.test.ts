@@ -185,6 +185,30 @@ test.each([
   expect(harness.nodes[0]?.lossAsked).toEqual([s(from), s(20)]);
 });
 
+test('points that are one point of one stream are sent once, and what they replaced is counted', async () => {
+  await ready();
+  // forgets the attribute that would tell two rows of one moment apart
+  const scriptHash = await harness.script(
+    COUNT_BY_PATH.replace(/df = df.groupby.*/, 'df.n = df.latency').replace(", attributes={'path': df.req_path}", ''),
+  );
+  const node = tableNode('n');
+  for (const [at, path] of [
+    [10, '/a'],
+    [15, '/a'],
+    [15, '/b'],
+    [19, '/a'],
+  ] as const)
+    node.http(s(at), { req_path: path });
+  node.advance(s(100));
+  harness.nodes.splice(0, 1, node);
+  expect(outcomeOf(await harness.run({ scriptHash }))).toMatchObject({
+    outcome: 'Partial',
+    reason: 'ItemsDropped',
+    metricPoints: 3,
+    itemsDropped: 1,
+  });
+});
+
 test('rows beyond the limit are counted, and the window says that they are missing', async () => {
   const scriptHash = await ready();
   const limits = { timeoutMs: 10_000, rowsMax: 1, watermarkWaitMs: 1000 };

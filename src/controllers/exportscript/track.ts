@@ -77,6 +77,12 @@ function missingOf(outcome: RunOutcome): Fault | undefined {
     };
   }
   if (rowsTruncated > 0) return { reason: 'RowsTruncated', message: 'raise spec.maxRows or aggregate in the script' };
+  if ((outcome.itemsDropped ?? 0) > 0) {
+    const message =
+      'some points or spans have no valid time, are too large, or are a second point of one stream and time: give rows ' +
+      'that are apart attributes that are';
+    return { reason: 'ItemsDropped', message };
+  }
   if (loss.rowsExpired > 0) {
     return {
       reason: 'DataExpired',
