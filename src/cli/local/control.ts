@@ -41,6 +41,8 @@ export interface Control {
 const REMOVE_GRACE_MS = 30_000;
 /** Destinations that scripts name themselves; they have no manifest. */
 const SCRIPT_ENDPOINT = 'endpoint:';
+/** Statuses are made of all scripts together, so not at each of hundreds of windows a second. */
+const PUBLISH_MS = 100;
 /** A run waits this long for the rows of its window. */
 const WATERMARK_WAIT_MS = 10_000;
 
@@ -53,10 +55,11 @@ export function createControl(options: ControlOptions): Control {
   let desired: Desired = { plugins: [], scripts: [] };
   let problems: readonly ManifestProblem[] = [];
   let queue: Promise<void> = Promise.resolve();
+  let publishing: NodeJS.Timeout | undefined;
 
   const update = (uid: string, change: (record: ScriptRecord) => ScriptRecord): void => {
     records.set(uid, change(records.get(uid) ?? NEW_RECORD));
-    publish();
+    publishing ??= setTimeout(publish, PUBLISH_MS);
   };
   const nowMs = (): number => Number(now() / 1_000_000n);
 
@@ -78,6 +81,8 @@ export function createControl(options: ControlOptions): Control {
   });
 
   function publish(): void {
+    clearTimeout(publishing);
+    publishing = undefined;
     publisher.publish(desired, entries, records, dispatcherState(dispatcher, desired));
   }
 
@@ -175,6 +180,9 @@ export function createControl(options: ControlOptions): Control {
     check() {
       if (broken !== undefined) throw broken.error;
     },
-    stop: (graceMs) => dispatcher.stop(graceMs),
+    async stop(graceMs) {
+      await dispatcher.stop(graceMs);
+      publish();
+    },
   };
 }

@@ -74,6 +74,7 @@ describe('what the runtime has forgotten', () => {
       onFault: () => undefined,
     });
     const compiled: string[] = [];
+    let published = 0;
     const done = Promise.withResolvers<void>();
     let time = timeNs(1_000_000n * 60n * SECOND);
     runtime = {
@@ -97,7 +98,7 @@ describe('what the runtime has forgotten', () => {
       now: () => (time = timeNs(time + 20n * SECOND)),
       epoch: 1,
       publisher: {
-        publish: () => undefined,
+        publish: () => void (published += 1),
         problems: () => undefined,
         refresh: () => undefined,
         observe: () => undefined,
@@ -108,5 +109,9 @@ describe('what the runtime has forgotten', () => {
     await control.reconcile();
     await done.promise;
     expect(compiled).toHaveLength(2);
+    // what changed last is published when it stops, not some time later
+    const before = published;
+    await control.stop(0);
+    expect(published).toBe(before + 1);
   });
 });
