@@ -47,3 +47,8 @@ if command -v clang >/dev/null && [ -e /usr/include/bpf/libbpf.h ]; then
 else
   echo "setup: clang or libbpf-dev is missing, so there is no probe; live capture is off" >&2
 fi
+
+# a real OpenTelemetry Collector, once per machine; its tests say that they are skipped where there is no Go
+if [ "${1:-}" = test ] && command -v go >/dev/null; then
+  test/servers/build.sh otelcol >/dev/null
+fi
