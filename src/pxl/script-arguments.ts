@@ -3,6 +3,7 @@
 import type { LiteralValue } from '../plan/expression.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import { OUTSIDE } from './diagnostics.ts';
+import { parseListArgument } from './list-argument.ts';
 import { didYouMean } from './suggest.ts';
 import { fitsInt64 } from './times.ts';
 import { INVALID, type TypeObject, type Value, expression, literal } from './values.ts';
@@ -51,6 +52,18 @@ function converted(text: string, type: TypeObject): LiteralValue | undefined {
 /** Converts `text` to the type of `annotation`; wrong text is reported at line 0. */
 export function convertArgument(diagnostics: Diagnostics, name: string, text: string, annotation: Value): Value {
   if (annotation.kind === 'invalid') return INVALID;
+  if (annotation.kind === 'type' && annotation.wants === 'collection') {
+    const items = parseListArgument(text);
+    if (items !== undefined) {
+      const values = items.map(({ value, type }) => ({
+        value: expression(literal(value, type, OUTSIDE)),
+        at: OUTSIDE,
+      }));
+      return { kind: 'list', items: values };
+    }
+    reportValue(diagnostics, name, text, "list: write ['a', 'b'], or a,b");
+    return INVALID;
+  }
   if (annotation.kind !== 'type' || annotation.dataType === undefined || annotation.dataType === 'UINT128') {
     const what = annotation.kind === 'type' ? annotation.name : 'that kind';
     diagnostics.report('ARGUMENT_KIND', OUTSIDE, `argument '${name}': values of ${what} cannot be given from outside`);
@@ -58,13 +71,12 @@ export function convertArgument(diagnostics: Diagnostics, name: string, text: st
   }
   const value = converted(text, annotation);
   if (value !== undefined) return expression(literal(value, annotation.dataType, OUTSIDE));
-  diagnostics.report(
-    'ARGUMENT_VALUE',
-    OUTSIDE,
-    `argument '${name}': '${text.slice(0, 60)}' is no ${annotation.dataType}`,
-  );
+  reportValue(diagnostics, name, text, annotation.dataType);
   return INVALID;
 }
+
+const reportValue = (diagnostics: Diagnostics, name: string, text: string, wanted: string): void =>
+  diagnostics.report('ARGUMENT_VALUE', OUTSIDE, `argument '${name}': '${text.slice(0, 60)}' is no ${wanted}`);
 
 export function scriptArguments(diagnostics: Diagnostics, given: Readonly<Record<string, string>>): ScriptArguments {
   const texts = new Map(Object.entries(given));
