@@ -37,8 +37,8 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
     },
   ];
 
-/** Subcommands that the design names and this build does not have. */
-const NOT_YET = ['test', 'collector', 'runtime', 'operator', 'dump'];
+/** Subcommands of later versions: who asks for one learns that it is not here yet. */
+const NOT_YET = ['test', 'collector', 'runtime', 'operator'];
 
 const overview = (): string =>
   [
@@ -79,11 +79,14 @@ async function main(argv: readonly string[], io: CommandIo): Promise<number> {
   } catch (error) {
     // parseArgs of node:util reports wrong options by these codes
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (!(error instanceof UsageError) && !code.startsWith('ERR_PARSE_ARGS')) throw error;
-    io.stderr.write(
-      `sluice ${name}: ${error instanceof Error ? error.message : ''}\n'sluice ${name} --help' shows the usage\n`,
-    );
-    return 2;
+    const isUsage = error instanceof UsageError || code.startsWith('ERR_PARSE_ARGS');
+    if (error instanceof Error && isUsage) {
+      io.stderr.write(`sluice ${name}: ${error.message}\n'sluice ${name} --help' shows the usage\n`);
+      return 2;
+    }
+    const { failureText } = await import('./cli/failure.ts');
+    io.stderr.write(`sluice ${name}: ${failureText(error)}\n`);
+    return 1;
   }
 }
 

@@ -1,6 +1,6 @@
 // Wiring of a collector in this process: the probe as a child or a recording, the tables, the agent between them. Used
 // by every subcommand that captures.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,8 @@ export function liveSource({ io, pid, onLine }: LiveOptions): {
   }
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
   const sudo = sudoIds(io.env);
+  // removed after root was given up
+  if (sudo !== undefined) chownSync(folder, sudo.uid, sudo.gid);
   const source = createLiveSource({
     socketPath: join(folder, 'probe.sock'),
     probe: {
@@ -83,6 +85,23 @@ export function dropToSudoUser(env: CommandIo['env']): void {
   process.setgroups?.([ids.gid]);
   process.setgid?.(ids.gid);
   process.setuid?.(ids.uid);
+}
+
+/** Does something with the rights of the user who called sudo, such as making a file where that user may. */
+export async function asSudoUser<T>(env: CommandIo['env'], work: () => Promise<T>): Promise<T> {
+  const ids = sudoIds(env);
+  if (ids === undefined) return work();
+  const groups = process.getgroups?.() ?? [];
+  process.setgroups?.([ids.gid]);
+  process.setegid?.(ids.gid);
+  process.seteuid?.(ids.uid);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+    process.setegid?.(0);
+    process.setgroups?.(groups);
+  }
 }
 
 /** Tables and agent over a source, wired to the engine. */

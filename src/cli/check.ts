@@ -10,12 +10,13 @@ import { UsageError, type Command } from './command.ts';
 import { diagnosticLines, painter } from './diagnostics.ts';
 import { presetNames, presetText } from './presets.ts';
 import { readTextFile } from './text-file.ts';
+import { readVis, type VisCalls } from './vis.ts';
 
 const HELP = `Usage: sluice check FILE… [--format text|json] [--arg NAME=VALUE]…
 
 Compiles scripts without running them: syntax, names, types, columns, exports. FILE is a PxL script, the name of a
 preset (${presetNames().join(', ')}), or a manifest (.yaml, .yml, .json), whose objects and inline scripts are checked. '-' reads a
-script from standard input.
+script from standard input. A vis.json beside a script names the functions that are called.
 
   --format FORMAT    text: each problem with its line, a caret and a suggestion (default); json
   --arg NAME=VALUE   a value for a name of the script; may be repeated
@@ -38,12 +39,12 @@ const MANIFEST = /\.(ya?ml|json)$/;
 const isOk = (diagnostics: readonly Diagnostic[]): boolean => diagnostics.every(({ severity }) => severity !== 'error');
 
 /** Compiles as for a scheduled run, so that px.plugin is there. */
-function checkScript(file: string, source: string, args: Readonly<Record<string, string>>): Checked {
+function checkScript(file: string, source: string, vis: VisCalls): Checked {
   const end = now();
   const { diagnostics, outputs } = compile(source, {
     now: end,
     window: { start: timeNs(end - WINDOW_NS), end },
-    args,
+    ...vis,
     hasDefaultEndpoint: true,
   });
   return { file, source, ok: isOk(diagnostics), diagnostics, outputs };
@@ -61,7 +62,9 @@ function checkManifest(file: string, source: string): Checked[] {
   const inline = scripts.flatMap(({ namespace, name, object: { spec } }) => {
     const text = spec.script.inline;
     // positions are those of the script's own text
-    return text === undefined ? [] : checkScript(`${file} (${namespace}/${name})`, text, spec.args ?? {});
+    return text === undefined
+      ? []
+      : checkScript(`${file} (${namespace}/${name})`, text, { calls: [], args: spec.args ?? {} });
   });
   return [{ file, source, ok: diagnostics.length === 0, diagnostics, outputs: [] }, ...inline];
 }
@@ -95,7 +98,9 @@ export const check: Command = {
     const args = pairsArg('arg', values.arg);
     const checked = positionals.flatMap((file) => {
       const source = read(file);
-      return MANIFEST.test(file) ? checkManifest(file, source) : [checkScript(file, source, args)];
+      return MANIFEST.test(file)
+        ? checkManifest(file, source)
+        : [checkScript(file, source, readVis(file, args, { onlyCheck: true }))];
     });
     if (format === 'json') {
       const files = checked.map(({ file, ok, diagnostics, outputs }) => ({ file, ok, diagnostics, outputs }));

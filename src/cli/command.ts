@@ -15,7 +15,7 @@ export interface Command {
   readonly summary: string;
   /** The whole text of `--help`. */
   readonly help: string;
-  /** Exit status: 0 done, 1 the work failed, 2 wrong usage. */
+  /** Exit status: 0 done, 1 the work failed. Throws UsageError for wrong usage (2), any other error for a failure (1). */
   readonly run: (argv: readonly string[], io: CommandIo) => Promise<number>;
 }
 

@@ -27,7 +27,7 @@ export function diagnosticLines(file: string, source: string, diagnostic: Diagno
   const head = `${paint('bold', place)}: ${kind}: ${visible(message)} ${paint('dim', `[${code}]`)}`;
   const text = source.split(/\r?\n/)[line - 1];
   const lines = [head];
-  if (text !== undefined && line > 0) {
+  if (text !== undefined && text.trim() !== '') {
     // tabs are kept, so that the caret stands under its character whatever their width
     const before = text.slice(0, column - 1).replace(/[^\t]/g, ' ');
     const from = Math.max(0, column - LINE_CHARS_MAX);

@@ -5,6 +5,7 @@ import { desiredOf } from '../controllers/desired.ts';
 import { readManifests } from '../crds/manifest.ts';
 import { nextBackOff, type BackOff } from '../exporters/delivery/back-off.ts';
 import { encodeOtlp } from '../exporters/otlp/encode.ts';
+import { parseGrpcEndpoint } from '../exporters/otlp/endpoint.ts';
 import type { EncodedRequest, Sender } from '../exporters/sender.ts';
 import type { Destination } from '../model/destination.ts';
 import type { ScriptEndpoint } from '../plan/plan.ts';
@@ -38,12 +39,21 @@ export function pluginOf(file: string, io: CommandIo): ExportTarget {
 
 const ATTEMPTS_MAX = 5;
 
+/** Where `--export` sends. Throws UsageError for what is neither a word of its own nor an address. */
+export function whereOf(where: string): ExportTarget {
+  if (!['none', 'script', 'console'].includes(where)) {
+    const endpoint = parseGrpcEndpoint(urlDestination(where));
+    if ('invalid' in endpoint) throw new UsageError(`--export is none, script, console or a URL: ${endpoint.invalid}`);
+  }
+  return { kind: 'where', where };
+}
+
 const urlDestination = (url: string): Destination => ({
   type: 'OTLPGRPC',
-  endpoint: url.replace(/^https?:\/\//i, '').replace(/\/$/, ''),
+  endpoint: url,
   headers: [],
-  // without a scheme, as Pixie's endpoints: encrypted
-  tls: { mode: /^http:\/\//i.test(url) ? 'Plaintext' : 'TLS', insecureSkipVerify: false },
+  // where the URL has no scheme, as Pixie's endpoints: encrypted
+  tls: { mode: 'TLS', insecureSkipVerify: false },
   compression: 'gzip',
   timeoutMs: 10_000,
   resourceAttributes: {},

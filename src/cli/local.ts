@@ -1,20 +1,21 @@
 // sluice local: all roles in one process on one host, from a folder of manifests.
 import { readFileSync, statSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
+import { homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parseIdentityRules } from '../collector/identity/rules.ts';
 import type { FrameSource } from '../collector/sources/source.ts';
 import type { Fault } from '../crds/script-conditions.ts';
-import { openLedger } from '../ledger/ledger.ts';
+import { openLedger, type Ledger } from '../ledger/ledger.ts';
 import { formatTime, now } from '../model/time.ts';
 import { createRuntime } from '../runtime/runtime.ts';
 import { openSender } from '../runtime/senders.ts';
 import { risingClock } from '../schedule/clock.ts';
 import { addressArg, choiceArg } from './args.ts';
-import { dropToSudoUser, liveSource, startAgent } from './capture.ts';
+import { dropToSudoUser, liveSource, startAgent, sudoIds } from './capture.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
+import { failureText } from './failure.ts';
 import { createControl } from './local/control.ts';
 import { readFolder, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
 import { LOG_LEVELS, openLog } from './local/log.ts';
@@ -32,10 +33,11 @@ serve references. Files may change while it runs. Needs the rights for eBPF: roo
 'sudo setcap cap_bpf,cap_perfmon+ep build/sluice-probe'.
 
   --manifests DIR    folder of manifests (.yaml, .yml, .json), as 'kubectl apply -f DIR' takes them
-  --state DIR        where ledger, spool and statuses are kept (default: $XDG_STATE_HOME/sluice)
+  --state DIR        where ledger, spool and statuses are kept (default: $XDG_STATE_HOME/sluice,
+                     else ~/.local/state/sluice, under sudo of the user who called it)
   --connect-to HOST:PORT=ADDR:PORT
                      connect to ADDR:PORT where a manifest says HOST:PORT; may be repeated
-  --identity FILE    rules that name processes (docs/architecture.md)
+  --identity FILE    rules that name processes (docs/identity.md)
   --both-sides       also rows of the client's side where the server is on this host
   --from FILE.slrec  replay a recording at its own pace instead of capturing, as if it happened now
   --format FORMAT    text (default: a table on a terminal, lines elsewhere) or json (an object a line)
@@ -52,16 +54,9 @@ const OBSERVE_MS = 1000;
 const AHEAD_MS_MIN = 100;
 const aheadMs = (ns: number): number => (ns / 1e6 < AHEAD_MS_MIN ? 0 : Math.round(ns / 1e6));
 
-/** What somebody can act on has a code or a name of its own; anything else is our fault and shows where. */
-function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const isOurs = !('code' in error) && ['Error', 'TypeError', 'RangeError'].includes(error.name);
-  return isOurs ? String(error.stack) : error.message;
-}
-
 interface LocalOptions {
   readonly manifests: string;
-  readonly state: string;
+  readonly state: string | undefined;
   readonly connectTo: ReadonlyMap<string, string>;
   readonly identity: string | undefined;
   readonly bothSides: boolean;
@@ -70,7 +65,7 @@ interface LocalOptions {
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
-function parse(argv: readonly string[], io: CommandIo): LocalOptions {
+function parse(argv: readonly string[]): LocalOptions {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -98,7 +93,7 @@ function parse(argv: readonly string[], io: CommandIo): LocalOptions {
   }
   return {
     manifests: values.manifests,
-    state: values.state ?? join(io.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'sluice'),
+    state: values.state,
     connectTo,
     identity: values.identity,
     bothSides: values['both-sides'],
@@ -122,21 +117,30 @@ function openInput(
   return { source, started: source.shiftNs, close: () => undefined };
 }
 
+/** The state folder where none is named. Under sudo HOME is root's; root is given up when this is asked. */
+function stateFolder(env: CommandIo['env'], isSudo: boolean): string {
+  const home = isSudo ? userInfo().homedir : homedir();
+  return join(env['XDG_STATE_HOME'] ?? join(home, '.local', 'state'), 'sluice');
+}
+
 async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
   const view = createView(io, options.format);
   const log = openLog(io.stderr, options.logLevel);
-  const onFault = (what: string, error: unknown): void => void log.error(what, { error: textOf(error) });
+  const onFault = (what: string, error: unknown): void => void log.error(what, { error: failureText(error) });
   const onLine = (line: string): void => void log.info('probe', { line });
   const identityRules =
     options.identity === undefined ? [] : parseIdentityRules(readFileSync(options.identity, 'utf8'), options.identity);
 
-  // the ledger first: without it nothing may run
-  const ledger = await openLedger(options.state);
   const { source, started, close } = openInput(options, io, onLine);
   const { agent } = startAgent(source, { identityRules, bothSides: options.bothSides });
+  let ledger: Ledger | undefined;
   try {
     await Promise.race([started, agent.ended]);
-    if (options.from === undefined) dropToSudoUser(io.env);
+    const isSudo = options.from === undefined && sudoIds(io.env) !== undefined;
+    if (isSudo) dropToSudoUser(io.env);
+    const state = options.state ?? stateFolder(io.env, isSudo);
+    // only now: what is in the folder belongs to the user who stays
+    ledger = await openLedger(state);
     const since = formatTime(agent.node.startTime, 3);
     const capture =
       options.from === undefined ? `capturing on ${hostname()} since ${since}` : `replaying ${options.from}`;
@@ -177,8 +181,8 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
       nowMs,
       startedMs: nowMs(),
       node: agent.node.name,
-      write: (id, status) => writeStatus(options.state, id, status),
-      remove: (id) => removeStatus(options.state, id),
+      write: (id, status) => writeStatus(state, id, status),
+      remove: (id) => removeStatus(state, id),
       onFault,
     });
     const { highestEpoch } = await runtime.hello(0);
@@ -212,7 +216,7 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
   } finally {
     await agent.stop();
     close();
-    await ledger.close();
+    await ledger?.close();
   }
 }
 
@@ -220,14 +224,5 @@ export const local: Command = {
   name: 'local',
   summary: 'everything in one process on this host',
   help: HELP,
-  async run(argv, io) {
-    const options = parse(argv, io);
-    try {
-      return await serve(options, io);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      io.stderr.write(`sluice local: ${textOf(error)}\n`);
-      return 1;
-    }
-  },
+  run: (argv, io) => serve(parse(argv), io),
 };

@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { recorded, createRecorder } from '../collector/sources/recorder.ts';
 import { durationMsArg } from './args.ts';
-import { dropToSudoUser, liveSource, startAgent } from './capture.ts';
+import { asSudoUser, dropToSudoUser, liveSource, startAgent } from './capture.ts';
 import { UsageError, type Command } from './command.ts';
 
 const HELP = `Usage: sluice record FILE [--duration D] [--pid P] [--max-bytes N]
 
 Writes what the probe sees to FILE, for 'sluice run SCRIPT --from FILE'. The file holds payload: treat it as you treat
 the traffic itself. Needs the rights for eBPF (root, or 'setcap cap_bpf,cap_perfmon+ep build/sluice-probe').
+Under sudo the file is written as the user who called it.
 
   --duration D    how long (10s); SIGINT ends it earlier, and the file is whole all the same
   --pid P         only this process
@@ -40,34 +41,35 @@ export const record: Command = {
     const pid = values.pid === undefined ? undefined : Number(values.pid);
     if (pid !== undefined && !(Number.isSafeInteger(pid) && pid > 0)) throw new UsageError('--pid is a process id');
 
+    let hasStarted = false;
+    const recorder = await asSudoUser(io.env, () => createRecorder(file, bytesMax));
     try {
       const { source, close } = liveSource({
         io,
         ...(pid === undefined ? {} : { pid }),
-        onLine: (line) => io.stderr.write(`${line}\n`),
+        // why it does not start is in the error
+        onLine: (line) => void (hasStarted && io.stderr.write(`${line}\n`)),
       });
-      const recorder = await createRecorder(file, bytesMax);
       // an agent listens, because it is what tells the probe which connections to follow
       const { agent } = startAgent(recorded(source, recorder));
       try {
         await source.connected;
+        hasStarted = true;
         dropToSudoUser(io.env);
         if (io.stderr.isTTY === true) io.stderr.write(`recording to ${file} for ${durationMs / 1000} s\n`);
         await sleep(durationMs, undefined, { signal: io.signal }).catch(() => undefined);
       } finally {
         await agent.stop();
         close();
-        await recorder.finish();
       }
+      await recorder.finish();
       const { connectionsFollowed } = agent.metrics();
       const cut = recorder.cutBy === undefined ? '' : `; cut by ${recorder.cutBy}`;
       io.stderr.write(`${file}: ${recorder.bytesWritten} bytes, ${connectionsFollowed} connections followed${cut}\n`);
       return recorder.cutBy === 'disk' ? 1 : 0;
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-      io.stderr.write(`sluice record: ${error.message}${cause}\n`);
-      return 1;
+      if (!hasStarted) await recorder.discard();
+      throw error;
     }
   },
 };

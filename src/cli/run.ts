@@ -3,20 +3,19 @@ import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { encodeOtlp } from '../exporters/otlp/encode.ts';
 import { requestsToJson } from '../exporters/otlp/json.ts';
-import { now, timeNs, type TimeNs } from '../model/time.ts';
-import { RunFailure } from '../runtime/outcome.ts';
+import { formatTime, now, timeNs, type TimeNs } from '../model/time.ts';
+import { compile, type Compilation } from '../pxl/compile.ts';
 import { queryOnce, type QueryOnceResult } from '../runtime/query-once.ts';
-import { SourceError } from '../tables/source-error.ts';
 import { choiceArg, durationMsArg, pairsArg, timeArg } from './args.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
 import { diagnosticLines, painter } from './diagnostics.ts';
-import { exportResult, pluginOf, type ExportTarget } from './export.ts';
+import { exportResult, pluginOf, whereOf, type ExportTarget } from './export.ts';
 import { OUTPUT_FORMATS, writeResult, type OutputFormat } from './output.ts';
 import { presetNames, presetText } from './presets.ts';
 import { openSource, type Source } from './source.ts';
 import { readTextFile } from './text-file.ts';
 import { version } from './version.ts';
-import { readVis } from './vis.ts';
+import { readVis, type VisCalls } from './vis.ts';
 
 const HELP = `Usage: sluice run FILE|PRESET [--from SOURCE] [--start T] [--end T] [--duration D] [--arg NAME=VALUE]…
                   [--format table|json|ndjson|csv|arrow] [--export none|script|console|URL] [--plugin FILE] [--max-rows N]
@@ -35,7 +34,7 @@ ${presetNames().join(', ')}. A vis.json beside FILE names functions, arguments a
   --format FORMAT    table (default), json, ndjson, csv, arrow (IPC stream, one table)
   --export WHERE     none (default): exports are built and shown, and sent nowhere; script: to the script's own Endpoint;
                      console: printed as lines to standard error; URL: host:port, or http(s)://host:port, OTLP/gRPC
-  --plugin FILE      a manifest with an OtelPlugin: exports are sent as it says
+  --plugin FILE      a manifest with an OtelPlugin: exports are sent as it says (instead of --export)
   --max-rows N       rows of each export (100000)
   --help             this text
 
@@ -65,7 +64,7 @@ function parse(argv: readonly string[], io: CommandIo): RunOptions {
       duration: { type: 'string', default: '10s' },
       arg: { type: 'string', multiple: true, default: [] },
       format: { type: 'string', default: 'table' },
-      export: { type: 'string', default: 'none' },
+      export: { type: 'string' },
       plugin: { type: 'string' },
       'max-rows': { type: 'string', default: '100000' },
     },
@@ -74,6 +73,8 @@ function parse(argv: readonly string[], io: CommandIo): RunOptions {
   if (script === undefined || positionals.length > 1) throw new UsageError('name one script or preset');
   const rowsMax = Number(values['max-rows']);
   if (!Number.isSafeInteger(rowsMax) || rowsMax < 1) throw new UsageError('--max-rows is a number of rows, at least 1');
+  if (values.plugin !== undefined && values.export !== undefined)
+    throw new UsageError('--plugin and --export both say where to send; give one of them');
   const start = values.start === undefined ? undefined : timeArg('start', values.start);
   const end = values.end === undefined ? undefined : timeArg('end', values.end);
   if (start !== undefined && end !== undefined && start >= end) throw new UsageError('--start is not before --end');
@@ -85,7 +86,7 @@ function parse(argv: readonly string[], io: CommandIo): RunOptions {
     durationMs: durationMsArg('duration', values.duration),
     args: pairsArg('arg', values.arg),
     format: choiceArg('format', values.format, OUTPUT_FORMATS),
-    target: values.plugin === undefined ? { kind: 'where', where: values.export } : pluginOf(values.plugin, io),
+    target: values.plugin === undefined ? whereOf(values.export ?? 'none') : pluginOf(values.plugin, io),
     rowsMax,
   };
 }
@@ -115,27 +116,29 @@ function readScript(script: string): string {
   }
 }
 
-async function query(options: RunOptions, text: string, source: Source, io: CommandIo): Promise<QueryOnceResult> {
-  const { calls, args } = readVis(options.script, options.args);
+interface Script {
+  readonly text: string;
+  readonly vis: VisCalls;
+}
+
+/** `range` is that of the source's rows, where they are there already. */
+function compileOptions(options: RunOptions, { vis }: Script, range: Source['range']) {
   const present = now();
-  const end = options.end ?? source.range?.end ?? present;
-  const start =
-    options.start ?? (source.range !== undefined && source.range.start < end ? source.range.start : timeNs(end - 1n));
+  const end = options.end ?? range?.end ?? present;
+  const start = options.start ?? (range !== undefined && range.start < end ? range.start : timeNs(end - 1n));
+  const relativeTo = options.end ?? present;
+  return { now: present, window: { start, end }, relativeTo, ...vis, hasDefaultEndpoint: true };
+}
+
+async function query(options: RunOptions, script: Script, source: Source, io: CommandIo): Promise<QueryOnceResult> {
+  const compiling = compileOptions(options, script, source.range);
   const isWindow = options.start !== undefined || options.end !== undefined;
   const result = await queryOnce({
-    source: text,
-    compile: {
-      now: present,
-      window: { start, end },
-      relativeTo: options.end ?? present,
-      args,
-      calls,
-      hasDefaultEndpoint: true,
-    },
+    source: script.text,
+    compile: compiling,
     node: source.node,
     scope: '*',
-    start,
-    end,
+    ...compiling.window,
     scriptName: basename(options.script).replace(/\.pxl$/, ''),
     version,
     resourceAttributes: options.target.kind === 'plugin' ? options.target.destination.resourceAttributes : {},
@@ -147,34 +150,78 @@ async function query(options: RunOptions, text: string, source: Source, io: Comm
   return { ...result, diagnostics };
 }
 
+/** An empty answer looks like a broken one; says what was there to read. */
+function explainEmpty(
+  { script, format, end }: RunOptions,
+  result: QueryOnceResult,
+  { range }: Source,
+  io: CommandIo,
+): void {
+  const { tables, exports, stats } = result;
+  if (exports.length > 0 && !['table', 'json'].includes(format))
+    io.stderr.write(`sluice run: exports are not shown as ${format}; --format table and json have them\n`);
+  const isEmpty =
+    tables.every(({ batches }) => batches.every(({ length }) => length === 0)) &&
+    exports.every(({ batches }) => batches.length === 0);
+  if (!isEmpty) return;
+  const covered =
+    range === undefined
+      ? 'the source has no rows'
+      : `the source covers ${formatTime(range.start)} to ${formatTime(range.end)}`;
+  const hint =
+    end === undefined && range !== undefined ? '; relative times in the script count from now, or from --end' : '';
+  io.stderr.write(`sluice run: ${script} made no rows of the ${stats.rowsRead} that it read; ${covered}${hint}\n`);
+}
+
+/** What went into no table and no export, and why. */
+function reportLeftOut({ exports }: QueryOnceResult, duplicatePoints: number, io: CommandIo): void {
+  for (const { name, rowsTruncated, itemsDropped } of exports) {
+    if (rowsTruncated > 0)
+      io.stderr.write(`sluice run: ${name}: ${rowsTruncated} rows beyond --max-rows are left out\n`);
+    if (itemsDropped > 0)
+      io.stderr.write(`sluice run: ${name}: ${itemsDropped} points or spans could not be made of their rows\n`);
+  }
+  if (duplicatePoints > 0) {
+    const advice = 'give rows that are apart attributes that are';
+    io.stderr.write(
+      `sluice run: ${duplicatePoints} points had another of the same stream and time behind them; ${advice}\n`,
+    );
+  }
+}
+
+/** Shows what is wrong with the script; true where it has no plan. */
+async function isRefused(options: RunOptions, { text }: Script, result: Compilation, io: CommandIo): Promise<boolean> {
+  const paint = painter(io.stderr, io.env);
+  for (const one of result.diagnostics)
+    io.stderr.write(`${diagnosticLines(options.script, text, one, paint).join('\n')}\n`);
+  if (result.plan !== undefined) return false;
+  const { outputs, diagnostics } = result;
+  const stats = { rowsRead: 0, compileMs: 0, queryMs: 0 };
+  const nothing = { outputs, diagnostics, tables: [], exports: [], stats, loss: undefined };
+  if (options.format === 'json') await writeResult(io, options.format, nothing, {});
+  return true;
+}
+
 async function execute(options: RunOptions, io: CommandIo): Promise<number> {
-  const text = readScript(options.script);
+  const script: Script = { text: readScript(options.script), vis: readVis(options.script, options.args) };
+  // nobody waits for a capture to learn that the script is wrong
+  const early = compile(script.text, compileOptions(options, script, undefined));
+  if (early.plan === undefined) {
+    await isRefused(options, script, early, io);
+    return 1;
+  }
+  const tables = early.plan.sinks.filter(({ kind }) => kind === 'table').length;
+  if (options.format === 'arrow' && tables !== 1)
+    throw new UsageError(`--format arrow takes a script with one table; this one has ${tables}`);
   const source = await openSource(options.from, io, { durationMs: options.durationMs });
   try {
     for (const warning of source.warnings) io.stderr.write(`sluice run: ${warning}\n`);
-    const result = await query(options, text, source, io);
-    const paint = painter(io.stderr, io.env);
-    for (const one of result.diagnostics)
-      io.stderr.write(`${diagnosticLines(options.script, text, one, paint).join('\n')}\n`);
-    const failed = result.plan === undefined;
-    if (options.format === 'arrow' && result.tables.length !== 1 && !failed) {
-      throw new UsageError(`--format arrow takes a script with one table; this one has ${result.tables.length}`);
-    }
+    const result = await query(options, script, source, io);
+    if (await isRefused(options, script, result, io)) return 1;
     const { requests, duplicatePoints } = encodeOtlp(result.exports.flatMap(({ batches }) => batches));
-    if (!failed || options.format === 'json') await writeResult(io, options.format, result, requestsToJson(requests));
-    if (failed) return 1;
-    for (const { name, rowsTruncated, itemsDropped } of result.exports) {
-      if (rowsTruncated > 0)
-        io.stderr.write(`sluice run: ${name}: ${rowsTruncated} rows beyond --max-rows are left out\n`);
-      if (itemsDropped > 0)
-        io.stderr.write(`sluice run: ${name}: ${itemsDropped} points or spans could not be made of their rows\n`);
-    }
-    if (duplicatePoints > 0) {
-      const advice = 'give rows that are apart attributes that are';
-      io.stderr.write(
-        `sluice run: ${duplicatePoints} points had another of the same stream and time behind them; ${advice}\n`,
-      );
-    }
+    await writeResult(io, options.format, result, requestsToJson(requests));
+    explainEmpty(options, result, source, io);
+    reportLeftOut(result, duplicatePoints, io);
     return (await exportResult(options.target, result, io)) ? 0 : 1;
   } finally {
     await source.close();
@@ -185,18 +232,5 @@ export const run: Command = {
   name: 'run',
   summary: 'run a script once and show its tables and exports',
   help: HELP,
-  async run(argv, io) {
-    const options = parse(argv, io);
-    try {
-      return await execute(options, io);
-    } catch (error) {
-      if (error instanceof UsageError || !(error instanceof Error)) throw error;
-      const isOurs = error.name === 'Error' && !('code' in error);
-      const code = error instanceof RunFailure ? `${error.code}: ` : '';
-      io.stderr.write(
-        `sluice run: ${code}${isOurs && !(error instanceof SourceError) ? String(error.stack) : error.message}\n`,
-      );
-      return 1;
-    }
-  },
+  run: (argv, io) => execute(parse(argv, io), io),
 };

@@ -9,10 +9,13 @@ const HELP = `Usage: sluice tables [--from SOURCE] [--format table|json]
 
 The tables that scripts can read: columns, types, what they mean, and whether this version fills them.
 
-  --from SOURCE      also count the rows that SOURCE has now: live, DIR, FILE.slrec (see 'sluice run --help')
+  --from SOURCE      also count the rows of SOURCE: live (10 s are captured), DIR, FILE.slrec (see 'sluice run --help')
   --format FORMAT    table (default) or json
   --help             this text
 `;
+
+/** As `sluice run` by default. */
+const CAPTURE_MS = 10_000;
 
 interface TableRows {
   readonly name: string;
@@ -48,7 +51,8 @@ export const tables: Command = {
     const format = choiceArg('format', values.format, ['table', 'json']);
     const counts: TableRows[] = [];
     if (values.from !== undefined) {
-      const source = await openSource(values.from, io, { durationMs: 10_000 });
+      const source = await openSource(values.from, io, { durationMs: CAPTURE_MS });
+      for (const warning of source.warnings) io.stderr.write(`sluice tables: ${warning}\n`);
       for (const { name } of CATALOGUE) counts.push({ name, rows: source.rows(name) });
       await source.close();
     }

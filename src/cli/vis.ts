@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FunctionCall } from '../pxl/function-calls.ts';
 import { UsageError } from './command.ts';
+import { presetText } from './presets.ts';
 
 interface Variable {
   readonly name: string;
@@ -11,8 +12,12 @@ interface Variable {
   readonly defaultValue: string | undefined;
 }
 
-const field = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
+/** A field by its name in JSON, or as it is called in the proto file: both are legal. */
+const field = (value: unknown, key: string): unknown => {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const snakeCase = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return Reflect.get(value, key) ?? Reflect.get(value, snakeCase);
+};
 const list = (value: unknown, key: string): unknown[] => {
   const found = field(value, key);
   return Array.isArray(found) ? found : [];
@@ -37,10 +42,22 @@ export interface VisCalls {
   readonly args: Readonly<Record<string, string>>;
 }
 
-/** Reads `vis.json` in the folder of `script` and binds `args` to its variables. Without one, `args` go to the script. */
-export function readVis(script: string, args: Readonly<Record<string, string>>): VisCalls {
+/** Values that compile, for variables that have none yet. */
+const PLACEHOLDERS: Readonly<Record<string, string>> = {
+  PX_BOOLEAN: 'false', PX_INT64: '0', PX_FLOAT64: '0', PX_LIST: '[]', PX_STRING_LIST: '[]',
+}; // prettier-ignore
+
+/**
+ * Reads `vis.json` in the folder of `script` and binds `args` to its variables. Without one, `args` go to the script. A
+ * variable that has neither a value nor a default is an error, or where nothing is run (`onlyCheck`) a placeholder.
+ */
+export function readVis(
+  script: string,
+  args: Readonly<Record<string, string>>,
+  { onlyCheck = false }: { readonly onlyCheck?: boolean } = {},
+): VisCalls {
   const path = join(dirname(script), 'vis.json');
-  if (script === '-' || !existsSync(path)) return { calls: [], args };
+  if (script === '-' || presetText(script) !== undefined || !existsSync(path)) return { calls: [], args };
   let spec: unknown;
   try {
     spec = JSON.parse(readFileSync(path, 'utf8'));
@@ -54,10 +71,14 @@ export function readVis(script: string, args: Readonly<Record<string, string>>):
       .map((one) => ({ prefix: text(one, 'name') ?? 'widget', func: field(one, 'func') })),
   ];
   if (functions.length === 0) return { calls: [], args };
+  const globals = list(spec, 'globalFuncs').map((one) => text(one, 'outputName'));
   for (const widget of list(spec, 'widgets')) {
-    if (field(widget, 'func') !== undefined && text(widget, 'globalFuncOutputName') !== undefined) {
+    const shows = text(widget, 'globalFuncOutputName');
+    if (shows === undefined) continue;
+    if (field(widget, 'func') !== undefined)
       throw new UsageError(`${path}: a widget has both func and globalFuncOutputName`);
-    }
+    if (!globals.includes(shows))
+      throw new UsageError(`${path}: a widget shows "${shows}", and no entry of globalFuncs has that outputName`);
   }
   const variables = list(spec, 'variables').map((one): Variable => ({
     name: text(one, 'name') ?? '',
@@ -73,7 +94,8 @@ export function readVis(script: string, args: Readonly<Record<string, string>>):
   const valueOf = (name: string): string => {
     const variable = variables.find((one) => one.name === name);
     if (variable === undefined) throw new UsageError(`${path}: variable "${name}" is not declared`);
-    const value = args[name] ?? variable.defaultValue;
+    const placeholder = onlyCheck ? (PLACEHOLDERS[variable.type] ?? '') : undefined;
+    const value = args[name] ?? variable.defaultValue ?? placeholder;
     if (value === undefined) throw new UsageError(`--arg ${name}=… is required; variables are ${shown}`);
     return variable.type === 'PX_STRING_LIST' ? listText(value) : value;
   };

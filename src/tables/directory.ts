@@ -45,9 +45,8 @@ export async function openDirectory(
     if (files.length > 1)
       throw new SourceError({ file: files.join(' and ') }, 'a table has one file; remove one of them');
     if (file === undefined) continue;
-    const batches = file.endsWith('.arrow')
-      ? await readArrowTable(join(path, file), file, definition, warnings)
-      : await readJsonTable(join(path, file), file, definition, warnings);
+    const read = file.endsWith('.arrow') ? readArrowTable : readJsonTable;
+    const batches = await read(join(path, file), file, definition, warnings).catch(inFile(file));
     pieces.set(definition.name, sortedPieces(batches));
   }
   for (const name of names) {
@@ -56,7 +55,7 @@ export async function openDirectory(
     warnings.push(`${name}: no table is called ${name.slice(0, -form.length)}; the file is not read`);
   }
   const identity = names.includes(IDENTITY_FILE)
-    ? await readIdentityFile(join(path, IDENTITY_FILE), IDENTITY_FILE)
+    ? await readIdentityFile(join(path, IDENTITY_FILE), IDENTITY_FILE).catch(inFile(IDENTITY_FILE))
     : NO_IDENTITY;
 
   const definitionOf = (name: string): TableDefinition => {
@@ -72,6 +71,14 @@ export async function openDirectory(
     warnings,
   };
 }
+
+/** The system's errors do not all say which file they are about. */
+const inFile =
+  (file: string) =>
+  (cause: unknown): never => {
+    if (typeof cause !== 'object' || cause === null || !('code' in cause && 'message' in cause)) throw cause;
+    throw new SourceError({ file }, `cannot be read: ${String(cause.message)}`, cause);
+  };
 
 async function listFolder(path: string): Promise<string[]> {
   try {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
@@ -202,6 +202,12 @@ describe('the folder', () => {
     expect(source.warnings).toEqual(['http_event.ndjson: no table is called http_event; the file is not read']);
     expect(read(source, 'nats_events.beta', ['cmd'])).toEqual([['PUB']]);
     await expect(open({ 'http_events.ndjson': '', 'http_events.arrow': '' })).rejects.toThrow('a table has one file');
+  });
+
+  test('with a folder in the place of a file is a clear error', async () => {
+    const path = folderOf({});
+    mkdirSync(join(path, 'http_events.ndjson'));
+    await expect(openDirectory(path)).rejects.toThrow('http_events.ndjson: cannot be read: EISDIR');
   });
 
   test('that does not exist is a clear error', async () => {

@@ -1,7 +1,7 @@
 // Writes what a source hands out to a recording beside its use. The file has its name only once it is whole: it grows as
 // `<path>.part` and is renamed at the end.
 import { open, rename, rm } from 'node:fs/promises';
-import { recordingHeader } from './recording.ts';
+import { RecordingError, recordingHeader } from './recording.ts';
 import type { FrameSource } from './source.ts';
 
 /** Bytes that may wait for a slow disk. */
@@ -12,6 +12,8 @@ export interface Recorder {
   write(run: Uint8Array): boolean;
   /** Waits for the disk and gives the file its name. Throws what the disk said; the part file is removed then. */
   finish(): Promise<void>;
+  /** Gives the recording up and removes the part file. */
+  discard(): Promise<void>;
   readonly bytesWritten: number;
   /** The recording ended before `finish`: `size` bound reached, or `disk` too slow or refusing. */
   readonly cutBy: 'size' | 'disk' | undefined;
@@ -24,7 +26,7 @@ export async function createRecorder(path: string, bytesMax: number): Promise<Re
   let bytesWritten = 0;
   let pendingBytes = 0;
   let cutBy: Recorder['cutBy'];
-  let failure: unknown;
+  let failure: Error | undefined;
   let tail: Promise<void> = Promise.resolve();
 
   const writeAfter = async (earlier: Promise<void>, bytes: Uint8Array): Promise<void> => {
@@ -32,7 +34,7 @@ export async function createRecorder(path: string, bytesMax: number): Promise<Re
     try {
       if (failure === undefined) await file.appendFile(bytes);
     } catch (error) {
-      failure = error;
+      failure = error instanceof Error ? error : new Error('unknown', { cause: error });
       cutBy = 'disk';
     } finally {
       pendingBytes -= bytes.length;
@@ -62,7 +64,9 @@ export async function createRecorder(path: string, bytesMax: number): Promise<Re
     async finish() {
       await tail;
       try {
-        if (failure !== undefined) throw new Error(`writing the recording ${path} failed`, { cause: failure });
+        if (failure !== undefined) {
+          throw new RecordingError(`writing the recording ${path} failed: ${failure.message}`, { cause: failure });
+        }
         await file.sync();
       } catch (error) {
         await file.close();
@@ -71,6 +75,11 @@ export async function createRecorder(path: string, bytesMax: number): Promise<Re
       }
       await file.close();
       await rename(part, path);
+    },
+    async discard() {
+      await tail;
+      await file.close();
+      await rm(part, { force: true });
     },
   };
 }

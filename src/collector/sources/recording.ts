@@ -42,7 +42,8 @@ export function openRecording(path: string): FrameSource {
     blind: () => [],
     async run(onFrames, signal) {
       const file = await open(path, 'r').catch((error: unknown) => {
-        throw new RecordingError(`cannot open the recording ${path}`, { cause: error });
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new RecordingError(`cannot open the recording ${path}: ${reason}`, { cause: error });
       });
       try {
         await checkHeader(file, path);

@@ -60,6 +60,13 @@ test('a recording has its name only when it is whole', async () => {
   expect(await readdir(folder)).toEqual(['a.slrec']);
 });
 
+test('a recording that is given up leaves nothing behind', async () => {
+  const recorder = await createRecorder(pathOf(folder, 'a.slrec'), 1e9);
+  recorder.write(stream(1));
+  await recorder.discard();
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test('a recording keeps what it was given, though the buffer is used again at once', async () => {
   const recorder = await createRecorder(pathOf(folder, 'a.slrec'), 1e9);
   const buffer = drained(7);
