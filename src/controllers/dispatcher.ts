@@ -29,6 +29,8 @@ export interface DispatcherListener {
   failed(uid: string, outcome: RunOutcome): void;
   /** A destination's verdict; never before the window that it is about was reported as committed. */
   delivered(delivery: Delivery): void;
+  /** A call to the runtime did not come back with a result; the window is tried again. */
+  broke(uid: string, error: unknown): void;
   /** The runtime does not know the script or the destination (it restarted): give them again. */
   unknown(uid: string, what: 'script' | 'destination'): void;
 }
@@ -123,6 +125,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
             ? markFinished(entry.state, work, result.delivered)
             : markCancelled(entry.state);
       entry.early.splice(0).forEach((delivery) => accept(isCurrent(entry) ? entry : undefined, delivery));
+    } catch (error) {
+      // whether it was committed is not known; the window is asked for again, and the ledger knows
+      if (isCurrent(entry)) entry.state = markFailed(entry.state, now());
+      listener.broke(uid, error);
     } finally {
       entry.running = undefined;
       schedule(0);

@@ -57,6 +57,7 @@ const QUIET: DispatcherListener = {
   failed: () => undefined,
   delivered: () => undefined,
   unknown: () => undefined,
+  broke: () => undefined,
 };
 
 /** A runtime that keeps its ledger in memory and answers as told. */
@@ -235,5 +236,28 @@ describe('the dispatcher', () => {
     await dispatcher.stop(1000);
     const progress = dispatcher.progress('a');
     expect(progress?.deliveredUntil).toBe(progress?.finishedUntil);
+  });
+
+  test('asks again for a window whose run never answered', async () => {
+    const base = memoryRuntime(() => 'commit');
+    const broken: unknown[] = [];
+    let [time, calls] = [timeNs(1_000n * WINDOW), 0];
+    const dispatcher = createDispatcher({
+      runtime: {
+        ...base,
+        run: (request, signal) => (++calls % 2 === 1 ? Promise.reject(new Error('gone')) : base.run(request, signal)),
+      },
+      epoch: 1,
+      tickMaxMs: 1,
+      now: () => (time = timeNs(time + SECOND)),
+      listener: { ...QUIET, broke: (_, error) => broken.push(error) },
+    });
+    await dispatcher.apply([scriptOf('a')]);
+    await until(() => base.windows.length >= 3);
+    await dispatcher.stop(0);
+    expect(broken.length).toBeGreaterThanOrEqual(3);
+    base.windows.forEach((one, i) => {
+      if (i > 0) expect(one.start).toBe(base.windows[i - 1]?.end);
+    });
   });
 });

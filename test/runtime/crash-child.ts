@@ -57,6 +57,7 @@ const dispatcher = createDispatcher({
     failed: (_uid, outcome) => fail('failed', JSON.stringify(outcome.error)),
     delivered: () => undefined,
     unknown: (_uid, what) => fail('unknown', what),
+    broke: (_uid, error) => fail('broke', String(error)),
   },
 });
 await dispatcher.apply([

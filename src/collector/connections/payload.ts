@@ -42,6 +42,8 @@ export interface PayloadPath {
     payload: Uint8Array,
     ktime: KtimeNs,
   ): void;
+  /** A message of a descriptor's earlier life: no connection takes it, so what it began (or ended) is lost. */
+  stale(size: number, payload: Uint8Array, ktime: KtimeNs): void;
   /** Its addresses are known now. */
   opened(connection: Connection): void;
   /** Every event before `ktime` has been seen: decides what still waits for an open, or for bytes, that did not come. */
@@ -304,6 +306,10 @@ export function createPayloadPath(options: PayloadOptions): PayloadPath {
       if (connection.state === 'followed') deliver(connection, sent, position, size, payload, ktime);
       else if (connection.state === 'undecided') consider(connection, sent, position, size, payload, ktime);
       else metrics.messagesUnwanted += 1;
+    },
+    stale(size, payload, ktime) {
+      const protocol = protocols.find((one) => one.classify(payload, size) !== undefined);
+      if (protocol !== undefined) lose(protocol, ktime, 1, size, 'unmatched');
     },
     settleBefore(ktime) {
       for (const connection of behindHoles) {

@@ -215,7 +215,10 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       let connection = index.find(frame.id);
       if (connection === undefined) {
         connection = findOrCreate(frame.id, frame.ktime);
-        if (connection === undefined) return;
+        if (connection === undefined) {
+          if (!ignored.has(frame.id.tgid)) payload.stale(frame.size, frame.payload, frame.ktime);
+          return;
+        }
         metrics.connectionsImplicit += 1;
       }
       metrics.messages += 1;

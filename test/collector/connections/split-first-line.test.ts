@@ -35,3 +35,10 @@ describe('the first request of a connection', () => {
     expect(bench.intake.metrics).toMatchObject({ connectionsMuted: 1, bytesHeld: 0 });
   });
 });
+
+test('a message of a descriptor whose next life has begun is an exchange that is declared lost', () => {
+  const bench = createBench({ protocols: [http] });
+  const [older, newer] = [id(7, START + 5 * MS), id(7, START + 50 * MS)];
+  bench.feed(opening(), open(newer), received(REQUEST, 0, START + 20 * MS, older), drained(START + 300 * MS));
+  expect(bench.intake.metrics).toMatchObject({ framesStale: 1, exchangesLost: { unmatched: 1 } });
+});
