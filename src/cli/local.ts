@@ -17,7 +17,7 @@ import { dropToSudoUser, liveSource, startAgent, sudoIds } from './capture.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
 import { failureText } from './failure.ts';
 import { createControl } from './local/control.ts';
-import { readFolder, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
+import { readFolder, readStatus, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
 import { LOG_LEVELS, openLog } from './local/log.ts';
 import { createPublisher } from './local/publish.ts';
 import { consoleOf, createView, problemLine } from './local/view.ts';
@@ -193,6 +193,8 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
       now: clock,
       epoch: highestEpoch + 1,
       publisher,
+      previousStatus: (script) =>
+        readStatus(state, { kind: 'ExportScript', namespace: script.namespace, name: script.name }),
       signal: io.signal,
       onFault,
     });

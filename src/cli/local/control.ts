@@ -2,6 +2,7 @@
 // in-process runtime, publish statuses. What the operator does with an API server, here with files.
 import { createDispatcher, type Dispatcher, type ScheduledScript } from '../../controllers/dispatcher.ts';
 import { desiredOf, scheduleOf, type Desired } from '../../controllers/desired.ts';
+import { isScriptStatus, resumeRecord } from '../../controllers/exportscript/resume.ts';
 import { compileFault } from '../../controllers/exportscript/status.ts';
 import {
   NEW_RECORD,
@@ -23,6 +24,8 @@ export interface ControlOptions {
   readonly now: () => TimeNs;
   readonly epoch: number;
   readonly publisher: Publisher;
+  /** What an earlier process said of a script. */
+  readonly previousStatus: (script: { readonly namespace: string; readonly name: string }) => unknown;
   readonly signal: AbortSignal;
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -118,6 +121,10 @@ export function createControl(options: ControlOptions): Control {
       const args = script.object.spec.args ?? {};
       const compileKey = JSON.stringify([source, args]);
       const before = entries.get(uid);
+      if (before === undefined && !records.has(uid)) {
+        const previous = options.previousStatus(script);
+        if (isScriptStatus(previous)) records.set(uid, resumeRecord(previous));
+      }
       const compiled =
         before?.compileKey === compileKey && before.compiled !== undefined
           ? before.compiled

@@ -60,6 +60,15 @@ interface ObjectId {
 const statusFile = (state: string, { kind, namespace, name }: ObjectId): string =>
   join(state, 'status', `${kind.toLowerCase()}.${namespace}.${name}.json`);
 
+/** The status that an earlier process wrote; undefined where there is none, or none that can be read. */
+export function readStatus(state: string, id: ObjectId): unknown {
+  try {
+    return JSON.parse(readFileSync(statusFile(state, id), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Takes the status of an object away that is not there any more. */
 export const removeStatus = (state: string, id: ObjectId): void => rmSync(statusFile(state, id), { force: true });
 

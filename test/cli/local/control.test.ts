@@ -94,6 +94,7 @@ describe('what the runtime has forgotten', () => {
     control = createControl({
       runtime,
       presetNames: [],
+      previousStatus: () => undefined,
       readManifests: () => manifestsOf(PLUGIN, script('a', COUNT('a'))),
       now: () => (time = timeNs(time + 20n * SECOND)),
       epoch: 1,

@@ -1,0 +1,44 @@
+// A status that an earlier process wrote -> the record to go on from, so that totals go on and a loss of today stays
+// shown. In a cluster the status comes from the API server, in `sluice local` from the state folder. Pure.
+import type { ExportScriptStatus } from '../../crds/status.ts';
+import { NO_TOTALS, type Totals } from '../../crds/status.ts';
+import { NEW_RECORD, type ScriptRecord, type WindowRecord } from './track.ts';
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+
+const isWindow = (value: unknown): value is Omit<WindowRecord, 'refused'> =>
+  isRecord(value) &&
+  ['start', 'end', 'outcome'].every((key) => typeof value[key] === 'string') &&
+  ['metrics', 'spans', 'lost'].every((key) => isCount(value[key]));
+
+/** Whether a value read from outside has what `resumeRecord` needs; anything else is better forgotten than believed. */
+export function isScriptStatus(value: unknown): value is ExportScriptStatus {
+  if (!isRecord(value) || !isRecord(value['totals'])) return false;
+  const totals = value['totals'];
+  if (!Object.keys(NO_TOTALS).every((key) => isCount(totals[key]))) return false;
+  const { history, conditions } = value;
+  return Array.isArray(history) && history.every(isWindow) && Array.isArray(conditions) && conditions.every(isRecord);
+}
+
+/** What a new process goes on from. Windows that were pending are answered for in `totals` only, as they are delivered. */
+export function resumeRecord(status: ExportScriptStatus): ScriptRecord {
+  const history = status.history.map((window): WindowRecord => ({ refused: 0, ...window }));
+  const complete = status.conditions.find(({ type, status: is }) => type === 'Complete' && is === 'False');
+  const totals: Totals = { ...NO_TOTALS, ...status.totals };
+  return {
+    ...NEW_RECORD,
+    totals,
+    history,
+    lastWindow: history[0],
+    lastRun: status.lastRun,
+    incomplete:
+      complete === undefined
+        ? undefined
+        : {
+            fault: { reason: complete.reason, message: complete.message },
+            // when it began; a later loss of the same day is forgotten a little earlier
+            atMs: Date.parse(complete.lastTransitionTime) || 0,
+          },
+  };
+}

@@ -1,0 +1,83 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isScriptStatus, resumeRecord } from '../../src/controllers/exportscript/resume.ts';
+import { exportScriptStatus } from '../../src/controllers/exportscript/status.ts';
+import { NEW_RECORD, onCommitted, onDelivery, type ScriptRecord } from '../../src/controllers/exportscript/track.ts';
+import { NO_LOSS } from '../../src/model/loss.ts';
+import { timeNs } from '../../src/model/time.ts';
+
+const NOW_MS = Date.parse('2026-01-01T00:00:00Z');
+const interval = { start: timeNs(10_000_000_000n), end: timeNs(20_000_000_000n) };
+
+const statusOf = (record: ScriptRecord) =>
+  exportScriptStatus({
+    generation: 1,
+    suspended: false,
+    plugin: undefined,
+    pluginDisabled: false,
+    source: undefined,
+    compiled: { scriptHash: 'h', outputs: [], diagnostics: [] },
+    schedule: undefined,
+    retrying: undefined,
+    record,
+    deliveredUntil: undefined,
+    nextWindow: undefined,
+    previous: undefined,
+    nowMs: NOW_MS,
+  });
+
+const delivered = (): ScriptRecord => {
+  const committed = onCommitted(
+    NEW_RECORD,
+    {
+      uid: 'u',
+      ...interval,
+      outcome: 'Partial',
+      rowsRead: 7,
+      rowsTruncated: 0,
+      metricPoints: 5,
+      spans: 0,
+      logs: 0,
+      bytes: 10,
+      durationMs: 1,
+      nodes: { expected: 1, answered: 1, missing: [] },
+      loss: { ...NO_LOSS, eventsDropped: 2 },
+    },
+    false,
+    NOW_MS,
+  );
+  return onDelivery(committed, {
+    uid: 'u',
+    ...interval,
+    batch: 1,
+    outcome: 'acknowledged',
+    metricPoints: 5,
+    spans: 0,
+    logs: 0,
+    rejected: 0,
+    bytes: 10,
+    attempts: 1,
+    windowDelivered: true,
+  });
+};
+
+describe('a record that goes on from a status', () => {
+  test('has its totals, its history and the loss of the day, also after a detour through a file', () => {
+    const record = delivered();
+    const read: unknown = JSON.parse(JSON.stringify(statusOf(record)));
+    if (!isScriptStatus(read)) throw new Error('not taken');
+    const resumed = resumeRecord(read);
+    expect(resumed.totals).toEqual(record.totals);
+    expect(resumed.history).toEqual(record.history);
+    const complete = (one: ScriptRecord) => statusOf(one).conditions.find(({ type }) => type === 'Complete');
+    expect(complete(resumed)).toMatchObject({ status: 'False', reason: complete(record)?.reason });
+    expect(statusOf(resumed).lastWindow).toEqual(statusOf(record).lastWindow);
+  });
+
+  test('is not made of anything that is no status', () => {
+    const status: object = JSON.parse(JSON.stringify(statusOf(delivered())));
+    expect(isScriptStatus({ ...status, totals: {} })).toBe(false);
+    expect(isScriptStatus({ ...status, history: [{}] })).toBe(false);
+    fc.assert(fc.property(fc.jsonValue(), (value) => expect(isScriptStatus(value)).toBe(false)));
+  });
+});
