@@ -3,6 +3,7 @@
 // after a result that was too large to keep, executes it again; rows are the same either way.
 import { batchBytes } from '../columns/batch.ts';
 import type { Batch } from '../columns/column.ts';
+import { inputsOf } from '../plan/inputs.ts';
 import type { Operator } from '../plan/plan.ts';
 
 /** Only what is costly to make and small to keep. */
@@ -22,23 +23,6 @@ export function sharedOperators(root: Operator): ReadonlySet<Operator> {
   };
   visit(root);
   return shared;
-}
-
-function inputsOf(operator: Operator): readonly Operator[] {
-  switch (operator.kind) {
-    case 'source':
-    case 'remote':
-      return [];
-    case 'join':
-      return [operator.left, operator.right];
-    case 'union':
-      return operator.inputs;
-    case 'filter':
-    case 'map':
-    case 'aggregate':
-    case 'limit':
-      return [operator.input];
-  }
 }
 
 export interface SharedRows {

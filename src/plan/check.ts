@@ -3,7 +3,7 @@
 import type { DataType, Field, Schema } from '../model/types.ts';
 import type { Expression, LiteralValue } from './expression.ts';
 import type { ExportValue, JoinOperator, MetricSpec, Operator, OtelExport, Plan, Sink } from './plan.ts';
-import { inputsOf } from './print.ts';
+import { inputsOf } from './inputs.ts';
 
 /** What is wrong with a plan, empty where nothing is. Each operator is looked at once. */
 export function checkPlan(plan: Plan): readonly string[] {

@@ -19,7 +19,7 @@ import type {
   SpanSpec,
   UnionOperator,
 } from './plan.ts';
-import { inputsOf } from './print.ts';
+import { inputsOf } from './inputs.ts';
 import {
   type WireAggregate,
   type WireAttribute,

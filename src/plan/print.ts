@@ -11,6 +11,7 @@ import type {
   SpanSpec,
   StartTime,
 } from './plan.ts';
+import { inputsOf } from './inputs.ts';
 import { formatTime } from '../model/time.ts';
 
 /** The text of a plan, ending in a newline. */
@@ -89,24 +90,6 @@ function describeOperator(operator: Operator): string {
       return `limit ${operator.rows}`;
     case 'remote':
       return `remote ${operator.fragment} [${operator.schema.map(({ name }) => name).join(', ')}]`;
-  }
-}
-
-/** The operators that feed `operator`. */
-export function inputsOf(operator: Operator): readonly Operator[] {
-  switch (operator.kind) {
-    case 'source':
-    case 'remote':
-      return [];
-    case 'filter':
-    case 'map':
-    case 'aggregate':
-    case 'limit':
-      return [operator.input];
-    case 'join':
-      return [operator.left, operator.right];
-    case 'union':
-      return operator.inputs;
   }
 }
 

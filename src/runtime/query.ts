@@ -5,6 +5,7 @@ import type { Batch } from '../columns/column.ts';
 import { EngineError, type ExecutionContext } from '../engine/context.ts';
 import { addLoss, NO_LOSS, type WindowLoss } from '../model/loss.ts';
 import type { TimeNs } from '../model/time.ts';
+import { inputsOf } from '../plan/inputs.ts';
 import type { Node } from '../plan/node.ts';
 import type { Operator, SourceOperator, SplitPlan } from '../plan/plan.ts';
 import { RunFailure } from './outcome.ts';
@@ -61,25 +62,6 @@ const earlier = (a: TimeNs, b: TimeNs): TimeNs => (a < b ? a : b);
 /** What the nodes together did not see of [start, end). */
 export const lossOf = (nodes: readonly Node[], tables: readonly string[], { start, end }: Reach): WindowLoss =>
   nodes.reduce((sum, node) => addLoss(sum, node.loss(tables, start, end)), NO_LOSS);
-
-function inputsOf(operator: Operator): readonly Operator[] {
-  switch (operator.kind) {
-    case 'source':
-    case 'remote':
-      return [];
-    case 'join':
-      return [operator.left, operator.right];
-    case 'union':
-      return operator.inputs;
-    case 'filter':
-    case 'map':
-    case 'aggregate':
-    case 'limit':
-      return [operator.input];
-    default:
-      return operator satisfies never;
-  }
-}
 
 /**
  * Waits until each node has all rows before `end`, at most `waitMs`. The others are the ones to be asked; those that are

@@ -1,7 +1,7 @@
 // Rebuilding a plan bottom-up. Operators that are shared stay shared: each is visited once.
 import type { Expression } from '../../plan/expression.ts';
 import type { Operator, Plan } from '../../plan/plan.ts';
-import { inputsOf } from '../../plan/print.ts';
+import { inputsOf } from '../../plan/inputs.ts';
 
 /** `operator` with its inputs replaced; the same object where nothing changed. */
 export function withInputs(operator: Operator, change: (input: Operator) => Operator): Operator {
