@@ -74,7 +74,8 @@ function identityOf(value: JsonObject, place: Place): ProcessIdentity {
     if (!KEYS.includes(key)) {
       throw new SourceError(place, `unknown key ${JSON.stringify(key).slice(0, 80)}; there are ${KEYS.join(', ')}`);
     }
-    if (key === 'upid') continue;
+    // null is what is not known, as in the tables
+    if (key === 'upid' || entry === null) continue;
     if (text === undefined) {
       const isTexts = Array.isArray(entry) && entry.every((item) => typeof item === 'string');
       if (!isTexts) throw new SourceError({ ...place, column: key }, 'must be a list of strings');
@@ -84,7 +85,9 @@ function identityOf(value: JsonObject, place: Place): ProcessIdentity {
     given.push([text ?? key, entry]);
   }
   const identity: ProcessIdentity = { ...UNKNOWN_PROCESS, ...Object.fromEntries(given) };
-  const slash = identity.pod.indexOf('/');
-  if (slash < 0 && identity.pod !== '') throw new SourceError({ ...place, column: 'pod' }, 'must be "namespace/name"');
-  return identity.namespace === '' && slash > 0 ? { ...identity, namespace: identity.pod.slice(0, slash) } : identity;
+  if (identity.pod !== '' && !identity.pod.includes('/'))
+    throw new SourceError({ ...place, column: 'pod' }, 'must be "namespace/name"');
+  if (identity.namespace !== '') return identity;
+  const named = identity.pod || (identity.services[0] ?? '');
+  return { ...identity, namespace: named.slice(0, Math.max(0, named.indexOf('/'))) };
 }

@@ -223,6 +223,7 @@ describe('identity.ndjson', () => {
       'identity.ndjson': [
         '{"upid":"1:42:7","cmdline":"cart --port 80","container":"cart","pod":"shop/cart-0","services":["shop/cart","shop/all"],"node":"n1","deployment":"shop/cart","podIP":"10.0.0.7"}',
         '{"upid":"1:43:8","pod":"shop/cart-0","namespace":"other"}',
+        '{"upid":"1:44:9","pod":null,"services":["shop/pay"],"deployment":null}',
       ].join('\n'),
     });
     expect(identity.process({ high: (1n << 32n) | 42n, low: 7n })).toMatchObject({
@@ -235,6 +236,7 @@ describe('identity.ndjson', () => {
       replicaset: '',
     });
     expect(identity.process({ high: (1n << 32n) | 43n, low: 8n })?.namespace).toBe('other');
+    expect(identity.process({ high: (1n << 32n) | 44n, low: 9n })).toMatchObject({ pod: '', namespace: 'shop' });
     expect(identity.process({ high: 1n, low: 8n })).toBeUndefined();
     expect(identity.podByIp('10.0.0.7')?.node).toBe('n1');
     expect(identity.podByName('shop/cart-0')?.cmdline).toBe('cart --port 80');
