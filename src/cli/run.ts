@@ -151,7 +151,7 @@ async function query(options: RunOptions, script: Script, source: Source, io: Co
 }
 
 /** An empty answer looks like a broken one; says what was there to read. */
-function explainEmpty(
+function explainSilence(
   { script, format, end }: RunOptions,
   result: QueryOnceResult,
   { range }: Source,
@@ -220,7 +220,7 @@ async function execute(options: RunOptions, io: CommandIo): Promise<number> {
     if (await isRefused(options, script, result, io)) return 1;
     const { requests, duplicatePoints } = encodeOtlp(result.exports.flatMap(({ batches }) => batches));
     await writeResult(io, options.format, result, requestsToJson(requests));
-    explainEmpty(options, result, source, io);
+    explainSilence(options, result, source, io);
     reportLeftOut(result, duplicatePoints, io);
     return (await exportResult(options.target, result, io)) ? 0 : 1;
   } finally {
