@@ -150,15 +150,16 @@ async function query(options: RunOptions, script: Script, source: Source, io: Co
   return { ...result, diagnostics };
 }
 
-/** An empty answer looks like a broken one; says what was there to read. */
+/** Exports that go nowhere and are not shown, and an empty answer, look like a fault; says what there was. */
 function explainSilence(
-  { script, format, end }: RunOptions,
+  { script, format, end, target }: RunOptions,
   result: QueryOnceResult,
   { range }: Source,
   io: CommandIo,
 ): void {
   const { tables, exports, stats } = result;
-  if (exports.length > 0 && !['table', 'json'].includes(format))
+  const isUnseen = target.kind === 'where' && target.where === 'none' && !['table', 'json'].includes(format);
+  if (exports.length > 0 && isUnseen)
     io.stderr.write(`sluice run: exports are not shown as ${format}; --format table and json have them\n`);
   const isEmpty =
     tables.every(({ batches }) => batches.every(({ length }) => length === 0)) &&
