@@ -1,10 +1,11 @@
 // `make demo`: a shop under load, `sluice local` with the samples, a receiver, and for each window the shop's own count
 // beside what arrived. Exit status 0 only if every judged window holds.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sudoIds } from '../../src/cli/capture.ts';
 import type { ExportScript } from '../../src/crds/export-script.ts';
 import type { ExportScriptStatus } from '../../src/crds/status.ts';
 import { captureMode } from './capture.ts';
@@ -24,6 +25,9 @@ const ENDPOINT = 'otel-collector.default.svc.cluster.local:4317';
 
 const screen = createScreen(process.stdout);
 const folder = mkdtempSync(join(tmpdir(), 'sluice-demo-'));
+// `sluice local` gives root up for the user who called sudo, and keeps its state here
+const sudo = sudoIds(process.env);
+if (sudo !== undefined) chownSync(folder, sudo.uid, sudo.gid);
 let shop = shopPod(undefined);
 const received = collectReceived((pod) => shop.test(pod));
 
