@@ -68,8 +68,10 @@ interface Collector {
 async function startCollector(pid: number): Promise<Collector> {
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', 'bench/capture-agent.ts', String(pid)],
+    ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', 'bench/capture-agent.ts', String(pid)],
     {
+      // as bin/sluice starts it
+      env: { ...process.env, MALLOC_ARENA_MAX: '1' },
       stdio: ['pipe', 'pipe', 'inherit'],
     },
   );
