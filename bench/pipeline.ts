@@ -64,8 +64,7 @@ for (const { time, pid, path, status, latency } of rows) {
 
 const node: Node = {
   name: 'bench',
-  startTime: timeNs(T0),
-  watermark: () => timeNs(2n ** 62n),
+  state: () => Promise.resolve({ startTime: timeNs(T0), blind: [] }),
   waitForWatermark: () => Promise.resolve(),
   async *query(fragment, { scope, signal }): AsyncGenerator<FragmentEvent> {
     const stats = { rowsRead: 0, bytesRead: 0 };
@@ -84,8 +83,7 @@ const node: Node = {
     for await (const batch of execute(fragment, context)) yield { kind: 'batch', batch };
     yield { kind: 'end', stats };
   },
-  loss: () => NO_LOSS,
-  blind: () => [],
+  loss: () => Promise.resolve(NO_LOSS),
 };
 
 const SCRIPTS = {

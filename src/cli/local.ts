@@ -141,7 +141,7 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
     const state = options.state ?? stateFolder(io.env, isSudo);
     // only now: what is in the folder belongs to the user who stays
     ledger = await openLedger(state);
-    const since = formatTime(agent.node.startTime, 3);
+    const since = formatTime(agent.state().startTime, 3);
     const capture =
       options.from === undefined ? `capturing on ${hostname()} since ${since}` : `replaying ${options.from}`;
     // `shiftNs`: what a recording's times were moved by
@@ -205,7 +205,7 @@ async function serve(options: LocalOptions, io: CommandIo): Promise<number> {
       control.check();
       publisher.observe({
         runtime: await runtime.state(),
-        blind: agent.node.blind(),
+        blind: agent.state().blind,
         capture,
         clockAheadMs: aheadMs(agent.metrics().clockAheadNs),
         sourceFault,

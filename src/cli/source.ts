@@ -32,8 +32,7 @@ export interface SourceOptions {
 function directoryNode(name: string, directory: TableDirectory): Node {
   return {
     name,
-    startTime: directory.range?.start ?? timeNs(0n),
-    watermark: () => directory.range?.end ?? timeNs(0n),
+    state: () => Promise.resolve({ startTime: directory.range?.start ?? timeNs(0n), blind: [] }),
     waitForWatermark: () => Promise.resolve(),
     async *query(fragment, { scope, signal }): AsyncGenerator<FragmentEvent> {
       const stats = { rowsRead: 0, bytesRead: 0 };
@@ -51,8 +50,7 @@ function directoryNode(name: string, directory: TableDirectory): Node {
       for await (const batch of execute(fragment, context)) yield { kind: 'batch', batch };
       yield { kind: 'end', stats };
     },
-    loss: () => NO_LOSS,
-    blind: () => [],
+    loss: () => Promise.resolve(NO_LOSS),
   };
 }
 
@@ -101,7 +99,7 @@ async function openLive(io: CommandIo, { durationMs }: SourceOptions): Promise<S
   try {
     await source.connected;
     dropToSudoUser(io.env);
-    const { startTime } = agent.node;
+    const { startTime } = agent.state();
     if (io.stderr.isTTY === true) io.stderr.write(`capturing for ${durationMs / 1000} s\n`);
     await sleep(durationMs, undefined, { signal: io.signal }).catch(() => undefined);
     const end = now();
@@ -110,7 +108,7 @@ async function openLive(io: CommandIo, { durationMs }: SourceOptions): Promise<S
       node: agent.node,
       range: { start: startTime, end },
       rows: (table) => store.stats(table).rows,
-      warnings: agent.node.blind().map(({ source: name, reason, message }) => `${name}: ${reason}: ${message}`),
+      warnings: agent.state().blind.map(({ source: name, reason, message }) => `${name}: ${reason}: ${message}`),
       async close() {
         await agent.stop();
         close();

@@ -6,7 +6,7 @@ import type { BlindInterval, WindowLoss } from '../model/loss.ts';
 import type { IdentityLookup } from '../model/identity.ts';
 import { timeNs } from '../model/time.ts';
 import type { TimeNs } from '../model/time.ts';
-import type { FragmentEvent, Node, QueryOptions } from '../plan/node.ts';
+import type { FragmentEvent, Node, NodeState, QueryOptions } from '../plan/node.ts';
 import type { Operator } from '../plan/plan.ts';
 import { parseRange } from './connections/address.ts';
 import type { IdentityRule } from './identity/rules.ts';
@@ -33,6 +33,8 @@ export interface AgentOptions {
 
 export interface Agent {
   readonly node: Node;
+  /** What `node.state` answers, at once. */
+  state(): NodeState;
   readonly identity: IdentityLookup;
   /** A copy of the counters. */
   metrics(): CollectorMetrics;
@@ -96,6 +98,11 @@ export function createAgent(options: AgentOptions): Agent {
     return { ...seen, rowsExpired, blind: [...seen.blind, ...notRunning, ...unseen(start, end)] };
   };
 
+  const state = (): NodeState => ({
+    startTime: intake.startTime ?? timeNs(0n),
+    blind: [...source.blind(), ...intake.blind()],
+  });
+
   async function* query(fragment: Operator, { scope, signal }: QueryOptions): AsyncGenerator<FragmentEvent> {
     if (scope !== '*') throw new ScopeError(`this collector answers scope "*" only, not "${scope}"`);
     const stats = { rowsRead: 0, bytesRead: 0 };
@@ -118,15 +125,12 @@ export function createAgent(options: AgentOptions): Agent {
   return {
     node: {
       name: options.name,
-      get startTime() {
-        return intake.startTime ?? timeNs(0n);
-      },
-      watermark: intake.watermarks.lowest,
+      state: () => Promise.resolve(state()),
       waitForWatermark: intake.watermarks.waitFor,
       query,
-      loss,
-      blind: () => [...source.blind(), ...intake.blind()],
+      loss: (names, start, end) => Promise.resolve(loss(names, start, end)),
     },
+    state,
     identity: intake.processes,
     metrics: () => ({ ...intake.metrics, exchangesLost: { ...intake.metrics.exchangesLost } }),
     ended,

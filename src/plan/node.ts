@@ -19,17 +19,20 @@ export interface QueryOptions {
   readonly signal: AbortSignal;
 }
 
+export interface NodeState {
+  /** When this node's collector began to count; the start time of its cumulative columns. 0: it did not yet. */
+  readonly startTime: TimeNs;
+  /** Sources that do not run now. */
+  readonly blind: readonly BlindSource[];
+}
+
+/** Each call may cross a network: it rejects where the node does not answer, or when `signal` aborts. */
 export interface Node {
   readonly name: string;
-  /** When this node's collector began to count; the start time of its cumulative columns. */
-  readonly startTime: TimeNs;
-  /** The lowest time below which none of `tables` will get another row. */
-  watermark(tables: readonly string[]): TimeNs;
-  /** Resolves once the watermark of `tables` has passed `time`; rejects when `signal` aborts. */
+  state(signal: AbortSignal): Promise<NodeState>;
+  /** Resolves once none of `tables` will get another row before `time`. */
   waitForWatermark(tables: readonly string[], time: TimeNs, signal: AbortSignal): Promise<void>;
   query(fragment: Operator, options: QueryOptions): AsyncIterable<FragmentEvent>;
   /** What this node did not see in [start, end), for the named tables. */
-  loss(tables: readonly string[], start: TimeNs, end: TimeNs): WindowLoss;
-  /** Sources that do not run now. */
-  blind(): readonly BlindSource[];
+  loss(tables: readonly string[], start: TimeNs, end: TimeNs, signal: AbortSignal): Promise<WindowLoss>;
 }

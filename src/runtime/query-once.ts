@@ -14,7 +14,7 @@ import type { Node } from '../plan/node.ts';
 import type { Plan, ScriptEndpoint, Sink } from '../plan/plan.ts';
 import { compile, type CompileOptions } from '../pxl/compile.ts';
 import type { TelemetryBatch } from '../telemetry/batches.ts';
-import { failureOf, gather, lossOf, mergeContext, reachOf, tablesOf, type Gathered } from './query.ts';
+import { failureOf, gather, mergeContext, reachOf, type Gathered } from './query.ts';
 import { firstStart, scopeOf, takeRows } from './run.ts';
 import { split } from './split.ts';
 
@@ -85,7 +85,9 @@ export async function queryOnce(request: QueryOnceRequest): Promise<QueryOnceRes
   const { node, scope, signal } = request;
   const bytesMax = request.bytesMax ?? BYTES_MAX;
   const { fragments, merge } = split(plan, { oneNode: true });
-  const gathered = await gather({ fragments, merge }, [node], { scope, signal, bytesMax });
+  const ready = [{ node, state: await node.state(signal) }];
+  const reach = reachOf(fragments, request);
+  const gathered = await gather({ fragments, merge }, ready, { scope, signal, bytesMax, reach });
   const [failed] = gathered.missing;
   if (failed !== undefined) throw new Error(failed.why);
   const tables: QueryTable[] = [];
@@ -105,7 +107,7 @@ export async function queryOnce(request: QueryOnceRequest): Promise<QueryOnceRes
     tables,
     exports,
     stats: { rowsRead: gathered.rowsRead, compileMs: compiled - began, queryMs: performance.now() - compiled },
-    loss: lossOf([node], tablesOf(fragments), reachOf(fragments, request)),
+    loss: gathered.loss,
   };
 }
 

@@ -6,14 +6,22 @@ import { EngineError, type ExecutionContext } from '../engine/context.ts';
 import { addLoss, NO_LOSS, type WindowLoss } from '../model/loss.ts';
 import type { TimeNs } from '../model/time.ts';
 import { inputsOf } from '../plan/inputs.ts';
-import type { Node } from '../plan/node.ts';
+import type { Node, NodeState } from '../plan/node.ts';
 import type { Operator, SourceOperator, SplitPlan } from '../plan/plan.ts';
 import { RunFailure } from './outcome.ts';
+
+/** A node that has all rows of a window, and what it said of itself then. */
+export interface ReadyNode {
+  readonly node: Node;
+  readonly state: NodeState;
+}
 
 export interface Gathered {
   /** Batches of each fragment, nodes one after the other. */
   readonly fragments: readonly (readonly Batch[])[];
-  readonly answered: readonly Node[];
+  readonly answered: readonly ReadyNode[];
+  /** What those that answered did not see. */
+  readonly loss: WindowLoss;
   /** Names of nodes that did not answer, and why. */
   readonly missing: readonly { readonly node: string; readonly why: string }[];
   readonly rowsRead: number;
@@ -24,6 +32,8 @@ export interface GatherOptions {
   readonly signal: AbortSignal;
   /** Bytes that all answers together may hold. */
   readonly bytesMax: number;
+  /** The times whose losses are asked for. */
+  readonly reach: Reach;
 }
 
 function sourcesOf(operators: readonly Operator[]): readonly SourceOperator[] {
@@ -52,41 +62,35 @@ export const reachOf = (operators: readonly Operator[], { start, end }: Reach): 
   end,
 });
 
-interface Reach {
+export interface Reach {
   readonly start: TimeNs;
   readonly end: TimeNs;
 }
 
 const earlier = (a: TimeNs, b: TimeNs): TimeNs => (a < b ? a : b);
 
-/** What the nodes together did not see of [start, end). */
-export const lossOf = (nodes: readonly Node[], tables: readonly string[], { start, end }: Reach): WindowLoss =>
-  nodes.reduce((sum, node) => addLoss(sum, node.loss(tables, start, end)), NO_LOSS);
-
-/**
- * Waits until each node has all rows before `end`, at most `waitMs`. The others are the ones to be asked; those that are
- * behind are named.
- */
+/** Waits until each node has all rows before `end`, at most `waitMs`. Those that are behind, or do not answer, are named. */
 export async function nodesReady(
   nodes: readonly Node[],
   tables: readonly string[],
   end: TimeNs,
   waitMs: number,
   signal: AbortSignal,
-): Promise<{ readonly ready: readonly Node[]; readonly behind: readonly string[] }> {
+): Promise<{ readonly ready: readonly ReadyNode[]; readonly behind: readonly string[] }> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
-  const passed = await Promise.all(
-    nodes.map((node) =>
-      node.waitForWatermark(tables, end, deadline).then(
-        () => true,
-        () => false,
-      ),
-    ),
+  const asked = await Promise.allSettled(
+    nodes.map(async (node): Promise<ReadyNode> => {
+      const state = await node.state(deadline);
+      // a collector that began after the window has no row of it to wait for
+      if (state.startTime >= end) return { node, state };
+      await node.waitForWatermark(tables, end, deadline);
+      return { node, state: await node.state(deadline) };
+    }),
   );
   signal.throwIfAborted();
   return {
-    ready: nodes.filter((_, i) => passed[i] === true),
-    behind: nodes.filter((_, i) => passed[i] !== true).map(({ name }) => name),
+    ready: asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
+    behind: nodes.filter((_, i) => asked[i]?.status === 'rejected').map(({ name }) => name),
   };
 }
 
@@ -94,12 +98,12 @@ export async function nodesReady(
  * Runs all fragments on all nodes.
  * @throws RunFailure at stage Query where the plan itself cannot be executed (EngineError), or answers grow too large.
  */
-export async function gather(split: SplitPlan, nodes: readonly Node[], options: GatherOptions): Promise<Gathered> {
+export async function gather(split: SplitPlan, nodes: readonly ReadyNode[], options: GatherOptions): Promise<Gathered> {
   const budget = { bytes: options.bytesMax };
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const answers = await Promise.all(
-    nodes.map(async (node) => {
+    nodes.map(async ({ node }) => {
       try {
         return await askNode(split, node, { ...options, signal }, budget);
       } catch (error) {
@@ -113,26 +117,29 @@ export async function gather(split: SplitPlan, nodes: readonly Node[], options: 
   );
   options.signal.throwIfAborted();
   const missing: { node: string; why: string }[] = [];
-  const answered: Node[] = [];
+  const answered: ReadyNode[] = [];
   const fragments: Batch[][] = split.fragments.map(() => []);
   let rowsRead = 0;
+  let loss = NO_LOSS;
   answers.forEach((answer, i) => {
-    const node = nodes[i];
-    if (node === undefined) return;
+    const ready = nodes[i];
+    if (ready === undefined) return;
     if ('why' in answer) {
-      missing.push({ node: node.name, why: answer.why });
+      missing.push({ node: ready.node.name, why: answer.why });
       return;
     }
-    answered.push(node);
+    answered.push(ready);
     rowsRead += answer.rowsRead;
+    loss = addLoss(loss, answer.loss);
     answer.fragments.forEach((batches, fragment) => fragments[fragment]?.push(...batches));
   });
-  return { fragments, answered, missing, rowsRead };
+  return { fragments, answered, missing, rowsRead, loss };
 }
 
 interface Answer {
   readonly fragments: readonly (readonly Batch[])[];
   readonly rowsRead: number;
+  readonly loss: WindowLoss;
 }
 
 async function askNode(
@@ -164,7 +171,10 @@ async function askNode(
     if (!ended) throw new Error('the answer broke off');
     fragments.push(batches);
   }
-  return { fragments, rowsRead };
+  const { start, end } = options.reach;
+  // after the rows: whatever was lost of them is known by now
+  const loss = await node.loss(tablesOf(split.fragments), start, end, options.signal);
+  return { fragments, rowsRead, loss };
 }
 
 /** What went wrong in the engine, as the run's failure. Other errors are handed back as they are. */

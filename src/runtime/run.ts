@@ -13,6 +13,7 @@ import { TooMuchTelemetry } from '../exporters/otlp/items.ts';
 import type { NewBatch } from '../ledger/record.ts';
 import type { Destination } from '../model/destination.ts';
 import type { Diagnostic } from '../model/diagnostic.ts';
+import { addLoss, NO_LOSS } from '../model/loss.ts';
 import type { WindowOutcome } from '../model/outcome.ts';
 import type { RunRequest } from '../model/run.ts';
 import type { TimeNs } from '../model/time.ts';
@@ -22,7 +23,16 @@ import type { Scope, TelemetryBatch } from '../telemetry/batches.ts';
 import type { Compiler } from './compiler.ts';
 import type { Slots } from './lanes.ts';
 import { RunFailure, verdictOf, type RunTally } from './outcome.ts';
-import { failureOf, gather, type Gathered, lossOf, mergeContext, nodesReady, reachOf, tablesOf } from './query.ts';
+import {
+  failureOf,
+  gather,
+  type Gathered,
+  mergeContext,
+  nodesReady,
+  reachOf,
+  type ReadyNode,
+  tablesOf,
+} from './query.ts';
 import type { Script } from './scripts.ts';
 import { split } from './split.ts';
 
@@ -71,20 +81,21 @@ export async function produce(
   const { fragments, merge } = split({ sinks }, { oneNode: nodes.length === 1 });
   const tables = tablesOf(fragments);
   tally.expected = nodes.length;
-  if (nodes.length > 0 && nodes.every(({ startTime }) => startTime >= end)) {
-    tally.answered = nodes.length;
-    tally.loss = lossOf(nodes, tables, request);
-    return { batches: [], verdict: { outcome: 'Skipped', reason: 'DataExpired' }, endpoints: new Map() };
-  }
-
   const { ready, behind } = await nodesReady(nodes, tables, end, request.limits.watermarkWaitMs, signal);
   tally.missing = behind;
+  if (ready.length > 0 && behind.length === 0 && ready.every(({ state }) => state.startTime >= end)) {
+    tally.answered = ready.length;
+    const losses = ready.map(({ node }) => node.loss(tables, request.start, end, signal));
+    tally.loss = (await Promise.all(losses)).reduce(addLoss, NO_LOSS);
+    return { batches: [], verdict: { outcome: 'Skipped', reason: 'DataExpired' }, endpoints: new Map() };
+  }
   const release = await parts.slots.take(signal);
   try {
     const gathered = await gather({ fragments, merge }, ready, {
       scope: request.scope,
       signal,
       bytesMax: parts.runBytesMax,
+      reach: reachOf(fragments, request),
     });
     const { answered, missing } = gathered;
     tally.answered = answered.length;
@@ -97,7 +108,7 @@ export async function produce(
           : (missing[0]?.why ?? `no node has all rows of the window yet (${behind.slice(0, 3).join(', ')})`);
       throw new RunFailure('Query', 'NODES_MISSING', why);
     }
-    tally.loss = lossOf(answered, tables, reachOf(fragments, request));
+    tally.loss = gathered.loss;
     const exported = await mergeExports(parts, merge, gathered, { request, destination, signal }, tally);
     const batches = encode(exported, request.pluginUid, parts.exportBytesMax, tally);
     const endpoints = new Map(exported.flatMap(({ sink }) => endpointOf(sink)));
@@ -182,8 +193,8 @@ export function scopeOf(scriptName: string, version: string): Scope {
 }
 
 /** When the first of the nodes began to count. */
-export const firstStart = (nodes: readonly Node[], otherwise: TimeNs): TimeNs =>
-  nodes.reduce((first, { startTime }) => (startTime < first ? startTime : first), otherwise);
+export const firstStart = (nodes: readonly ReadyNode[], otherwise: TimeNs): TimeNs =>
+  nodes.reduce((first, { state: { startTime } }) => (startTime < first ? startTime : first), otherwise);
 
 /**
  * Hands on the first `rowsMax` rows and returns how many more there were.

@@ -122,32 +122,33 @@ describe('an agent', () => {
 
   test('declares as blind what was before it and what comes after its source has ended', async () => {
     const { agent, feed } = make();
-    const window = (from: number, to: number) =>
-      agent.node.loss(['http_events'], timeNs(wall(from)), timeNs(wall(to))).blind;
-    expect(window(START, START + SECOND)).toEqual([
+    const { signal } = new AbortController();
+    const window = async (from: number, to: number) =>
+      (await agent.node.loss(['http_events'], timeNs(wall(from)), timeNs(wall(to)), signal)).blind;
+    expect(await window(START, START + SECOND)).toEqual([
       { source: 'collector', start: wall(START), end: wall(START + SECOND), reason: 'NotStarted' },
     ]);
     feed(opening(), drained(START + 5 * SECOND));
-    expect(agent.node.startTime).toBe(wall(START));
-    expect(window(START, START + 5 * SECOND)).toEqual([]);
-    expect(window(START - SECOND, START + SECOND)).toEqual([
+    expect(agent.state().startTime).toBe(wall(START));
+    expect(await window(START, START + 5 * SECOND)).toEqual([]);
+    expect(await window(START - SECOND, START + SECOND)).toEqual([
       { source: 'collector', start: wall(START - SECOND), end: wall(START), reason: 'NotStarted' },
     ]);
     await agent.stop();
-    expect(window(START + SECOND, START + 5 * SECOND)).toEqual([]);
-    expect(window(START + SECOND, START + 9 * SECOND)).toEqual([
+    expect(await window(START + SECOND, START + 5 * SECOND)).toEqual([]);
+    expect(await window(START + SECOND, START + 9 * SECOND)).toEqual([
       { source: 'collector', start: wall(START + 5 * SECOND), reason: 'SourceEnded' },
     ]);
   });
 
-  test('declares as blind the time since its source fell silent', () => {
+  test('declares as blind the time since its source fell silent', async () => {
     const { agent, feed, lose } = make();
     feed(opening(), drained(START + SECOND));
     lose('ProbeNotRunning');
-    expect(agent.node.blind()).toEqual([{ source: 'probe', reason: 'ProbeNotRunning', message: '' }]);
-    expect(agent.node.loss([], timeNs(wall(START)), timeNs(wall(START + 2 * SECOND))).blind).toEqual([
-      { source: 'probe', start: wall(START + SECOND), reason: 'ProbeNotRunning' },
-    ]);
+    expect(agent.state().blind).toEqual([{ source: 'probe', reason: 'ProbeNotRunning', message: '' }]);
+    const { signal } = new AbortController();
+    const { blind } = await agent.node.loss([], timeNs(wall(START)), timeNs(wall(START + 2 * SECOND)), signal);
+    expect(blind).toEqual([{ source: 'probe', start: wall(START + SECOND), reason: 'ProbeNotRunning' }]);
   });
 
   test('says so where its source cannot go on, and what it had stays', async () => {

@@ -98,7 +98,8 @@ suite('on the running kernel', () => {
     await ask(count, keep, keep);
     await settled(['http_events']);
     const paths = pathsOf(keep);
-    const loss = agent.node.loss(['http_events'], timeNs(start - (start % 1_000_000_000n)), now());
+    const second = timeNs(start - (start % 1_000_000_000n));
+    const loss = await agent.node.loss(['http_events'], second, now(), AbortSignal.timeout(5000));
     expect(new Set(paths).size).toBe(paths.length);
     expect(paths.length).toBeGreaterThan(0);
     expect(paths.length).toBeLessThanOrEqual(count);

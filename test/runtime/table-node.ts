@@ -41,7 +41,7 @@ export function tableNode(name: string, startTime: TimeNs = timeNs(0n)): TableNo
   let hook: ((signal: AbortSignal) => Promise<void>) | undefined;
   const node: TableNode = {
     name,
-    startTime,
+    state: () => Promise.resolve({ startTime, blind: [] }),
     tables,
     queries: 0,
     lossAsked: undefined,
@@ -64,7 +64,6 @@ export function tableNode(name: string, startTime: TimeNs = timeNs(0n)): TableNo
     onQuery(wait) {
       hook = wait;
     },
-    watermark: (names) => tables.watermark(names),
     waitForWatermark: (names, time, signal) => tables.waitForWatermark(names, time, signal),
     async *query(fragment, { scope, signal }) {
       node.queries += 1;
@@ -89,9 +88,8 @@ export function tableNode(name: string, startTime: TimeNs = timeNs(0n)): TableNo
     },
     loss(_, start, end) {
       node.lossAsked = [start, end];
-      return loss;
+      return Promise.resolve(loss);
     },
-    blind: () => [],
   };
   return node;
 }
