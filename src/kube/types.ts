@@ -154,3 +154,25 @@ export const isNotFound = hasStatus(404);
 export const isConflict = hasStatus(409);
 export const isGone = hasStatus(410);
 export const isForbidden = hasStatus(403);
+
+/** A copy of all objects of a kind (and scope) that follows the API server. Objects are shared and must not be changed. */
+export interface Store<T extends KubeObject> {
+  /** True from the first whole list on. Absence means nothing before (R11). */
+  readonly hasSynced: boolean;
+  /** Resolves once it has synced. */
+  readonly synced: Promise<void>;
+  get(namespace: string | undefined, name: string): T | undefined;
+  all(): Iterable<T>;
+  readonly size: number;
+  /** Objects under a value of an index that the store was made with. */
+  by(index: string, value: string): readonly T[];
+  /** Called after the store has changed. A name that comes back with another uid is a deletion and an addition (R13). */
+  onChange(listener: (change: StoreChange<T>) => void): void;
+}
+
+export interface StoreChange<T extends KubeObject> {
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+  /** From a list, not from the watch: nobody waits for it (R16). */
+  readonly isInitial: boolean;
+}
