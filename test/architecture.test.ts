@@ -19,6 +19,7 @@ const ALL = [
   'kube',
   'crds',
   'controllers',
+  'observe',
 ];
 
 /** Which folder of src/ may import which others. A folder may always import itself. */
@@ -41,12 +42,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   crds: ['model'],
   controllers: ['model', 'schedule', 'crds', 'kube', 'rpc'],
   presets: [],
+  observe: ['model'],
 };
 
 /** npm packages that only these folders may name; `cli` wires and may name none of them. */
 const PACKAGES: Record<string, readonly string[]> = {
   'apache-arrow': ['columns'],
-  '@grpc/grpc-js': ['exporters', 'rpc'],
+  '@grpc/grpc-js': ['exporters', 'rpc', 'observe'],
+  '@opentelemetry/sdk-metrics': ['observe'],
+  '@opentelemetry/sdk-trace': ['observe'],
+  winston: ['observe'],
+  '@kubernetes/client-node': ['kube'],
+  undici: ['kube', 'exporters'],
+  '@peculiar/x509': ['controllers'],
   '@lezer/python': ['pxl'],
   '@sinclair/typebox': ['crds'],
   'node:sqlite': ['ledger'],

@@ -18,7 +18,7 @@ import { UsageError, type Command, type CommandIo } from './command.ts';
 import { failureText } from './failure.ts';
 import { createControl } from './local/control.ts';
 import { readFolder, readStatus, removeStatus, watchFolder, writeStatus } from './local/folder.ts';
-import { LOG_LEVELS, openLog } from './local/log.ts';
+import { LOG_LEVELS, openLog } from '../observe/log.ts';
 import { createPublisher } from './local/publish.ts';
 import { consoleOf, createView, problemLine } from './local/view.ts';
 import { presetNames, presetText } from './presets.ts';
