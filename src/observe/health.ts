@@ -2,7 +2,6 @@
 // turns and nothing else: an API server that is away must not restart us (R31).
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 
 /** True, or why not: one line. */
 export type Check = () => true | string;
@@ -34,7 +33,8 @@ async function listen(
   server.maxHeadersCount = 64;
   server.listen(port, host);
   await once(server, 'listening');
-  const bound = server.address() as AddressInfo;
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') throw new Error('the server has no address');
   return {
     address: `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`,
     async close() {

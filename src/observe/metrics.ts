@@ -50,48 +50,46 @@ export function createMetrics(resource: Labels, push?: OwnTelemetry): RoleMetric
     readers: [prometheus, ...readers],
   });
   const meter = provider.getMeter('sluice');
-  const made = new Map<string, Counter | Gauge | Histogram>();
-
-  function once<T extends Counter | Gauge | Histogram>(name: string, make: () => T): T {
-    const known = made.get(name);
-    // a name has one kind, or `definitionOf` has thrown
-    if (known !== undefined) return known as T;
-    const fresh = make();
-    made.set(name, fresh);
-    return fresh;
-  }
-
+  const counters = remembering((name): Counter => {
+    const counter = meter.createCounter(name, { description: definitionOf(name, 'counter').help });
+    return { add: (amount = 1, labels = {}) => counter.add(amount, labels) };
+  });
+  const gauges = remembering((name): Gauge => {
+    const series = new Map<string, { readonly labels: Labels; readonly value: number }>();
+    meter.createObservableGauge(name, { description: definitionOf(name, 'gauge').help }).addCallback((result) => {
+      for (const { labels, value } of series.values()) result.observe(value, labels);
+    });
+    return {
+      set: (value, labels = {}) => void series.set(keyOf(labels), { labels, value }),
+      remove: (labels) => void series.delete(keyOf(labels)),
+    };
+  });
+  const histograms = remembering((name): Histogram => {
+    const { help: description } = definitionOf(name, 'histogram');
+    const histogram = meter.createHistogram(name, {
+      description,
+      advice: { explicitBucketBoundaries: SECONDS_BOUNDS },
+    });
+    return { record: (value, labels = {}) => histogram.record(value, labels) };
+  });
   return {
-    counter: (name) => {
-      const { help } = definitionOf(name, 'counter');
-      return once(name, () => {
-        const counter = meter.createCounter(name, { description: help });
-        return { add: (amount = 1, labels = {}) => counter.add(amount, labels) };
-      });
-    },
-    gauge: (name) => {
-      const { help } = definitionOf(name, 'gauge');
-      return once(name, () => {
-        const series = new Map<string, { readonly labels: Labels; readonly value: number }>();
-        meter.createObservableGauge(name, { description: help }).addCallback((result) => {
-          for (const { labels, value } of series.values()) result.observe(value, labels);
-        });
-        return {
-          set: (value, labels = {}) => void series.set(keyOf(labels), { labels, value }),
-          remove: (labels) => void series.delete(keyOf(labels)),
-        };
-      });
-    },
-    histogram: (name) => {
-      const { help } = definitionOf(name, 'histogram');
-      return once(name, () => {
-        const advice = { explicitBucketBoundaries: SECONDS_BOUNDS };
-        const histogram = meter.createHistogram(name, { description: help, advice });
-        return { record: (value, labels = {}) => histogram.record(value, labels) };
-      });
-    },
+    counter: counters,
+    gauge: gauges,
+    histogram: histograms,
     scrape: (request, response) => prometheus.getMetricsRequestHandler(request, response),
     stop: () => provider.shutdown({ timeoutMillis: 2000 }),
+  };
+}
+
+/** `make`, once a name. */
+function remembering<T>(make: (name: string) => T): (name: string) => T {
+  const made = new Map<string, T>();
+  return (name) => {
+    const known = made.get(name);
+    if (known !== undefined) return known;
+    const fresh = make(name);
+    made.set(name, fresh);
+    return fresh;
   };
 }
 
