@@ -1,0 +1,272 @@
+// A real control plane for tests: etcd and kube-apiserver, and when asked kube-controller-manager and kube-scheduler, on free
+// ports of 127.0.0.1 (or inside a network namespace, for real nodes). Ready in about four seconds; any number side by side.
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AUDIT_POLICY, readAuditLog, type AuditEvent } from './audit.ts';
+import { binaries } from './binaries.ts';
+import { apiServerFlags, componentFlags, controllerManagerFlags, etcdFlags } from './flags.ts';
+import { createCertificateAuthority, type CertificateAuthority } from './certificates.ts';
+import { createInstance, GiveUp, waitFor, type Cleaner, type Instance, type Server } from './instance.ts';
+import { kubectlWith, writeKubeconfig, type Kubectl } from './kubectl.ts';
+
+export type ServerName = 'etcd' | 'apiserver' | 'controller-manager' | 'scheduler';
+
+export interface ControlPlaneOptions {
+  /** Of the test: in the names of its folder and of what it makes in the kernel. Letters, digits, `-`. */
+  readonly name: string;
+  /** Where its state lives; a new folder below the system's temporary one else. Removed by `stop`. */
+  readonly dir?: string;
+  /** kube-controller-manager: service accounts, garbage collection, Deployments, namespaces that end. Default true. */
+  readonly controllerManager?: boolean;
+  /** kube-scheduler. Default false. */
+  readonly scheduler?: boolean;
+  readonly apiServerArgs?: readonly string[];
+  readonly controllerManagerArgs?: readonly string[];
+  /** After which everything is killed, whatever the test does. Default 20 minutes. */
+  readonly lifeMs?: number;
+  /** Where the servers run, if not on this machine's loopback interface. */
+  readonly network?: ControlPlaneNetwork;
+}
+
+export interface ControlPlaneNetwork {
+  /** Put before each command, e.g. `nsenter --net=…`. */
+  readonly enter: readonly string[];
+  /** Of the API server, for nodes and pods. */
+  readonly address: string;
+  readonly port: number;
+  /** Makes the namespaces, before anything is started. */
+  up(dir: string): Promise<void> | void;
+  /** Makes `https://127.0.0.1:<port>` of this machine lead to the API server. */
+  forward(instance: Instance, port: number): void;
+  readonly down: Cleaner;
+}
+
+export interface ControlPlane {
+  readonly dir: string;
+  readonly instance: Instance;
+  readonly authority: CertificateAuthority;
+  /** `https://127.0.0.1:port`. */
+  readonly url: string;
+  readonly caFile: string;
+  /** Path of the administrator's kubeconfig. */
+  readonly kubeconfig: string;
+  /** As the administrator. */
+  readonly kubectl: Kubectl;
+  /** Path of a kubeconfig with a fresh token of this service account, and its namespace as default. The token is good for an hour. */
+  tokenKubeconfig(namespace: string, serviceAccount: string): Promise<string>;
+  /** kubectl with another kubeconfig. */
+  kubectlAs(kubeconfig: string): Kubectl;
+  /** What was asked of the API server so far, leases included. A request's line comes right after its answer. */
+  auditEvents(): AuditEvent[];
+  /** Resolves with the first event that `isWanted`; rejects after 10 s. */
+  auditEvent(isWanted: (event: AuditEvent) => boolean): Promise<AuditEvent>;
+  /** SIGKILL; resolves when it is gone. Its port stays its own. */
+  kill(server: ServerName): Promise<void>;
+  /** Starts again what was killed or stopped; resolves when the API server is ready (where etcd runs). */
+  restart(server: ServerName): Promise<void>;
+  /** The end of a server's log, for messages. */
+  log(server: string): string;
+  /** Ends everything and removes the folder; rejects if something is left. Idempotent. */
+  stop(): Promise<void>;
+}
+
+const READY_MS = 90_000;
+
+/** A port of 127.0.0.1 that nobody listens on, below those that the kernel gives to outgoing connections. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 200; tries++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = once(server.listen(port, '127.0.0.1'), 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!(await isFree)) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+  throw new Error('no free port on 127.0.0.1');
+}
+
+/** Resolves when the API server says it is ready (and the `default` service account exists, with a controller manager). */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      // another process took the port between our look and the server's bind
+      if (attempt < 3 && error instanceof Error && error.message.includes('address already in use')) continue;
+      throw error;
+    }
+  }
+}
+
+async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { name, network, controllerManager = true, scheduler = false } = options;
+  const [etcd = ''] = binaries('etcd', 'etcd');
+  const [apiServer = '', kubectlBinary = '', manager = '', schedulerBinary = ''] = binaries(
+    'kubernetes',
+    'kube-apiserver',
+    'kubectl',
+    ...(controllerManager || scheduler ? ['kube-controller-manager', 'kube-scheduler'] : []),
+  );
+  const instance = createInstance(name, network?.down, options.dir);
+  const { dir } = instance;
+  const life = setTimeout(
+    () => {
+      process.stderr.write(`\n*** the control plane ${name} has outlived its time and is ended ***\n`);
+      stop().catch(() => {});
+    },
+    options.lifeMs ?? 20 * 60_000,
+  );
+  life.unref();
+  let isStopped = false;
+  const stop = async (): Promise<void> => {
+    if (isStopped) return;
+    isStopped = true;
+    clearTimeout(life);
+    try {
+      network?.down(dir);
+    } finally {
+      await instance.remove();
+    }
+  };
+  try {
+    await network?.up(dir);
+    const [port, etcdPort] = await Promise.all([freePort(), network === undefined ? freePort() : 2379]);
+    const secure = network?.port ?? port;
+    const address = network?.address ?? '127.0.0.1';
+    const authority = await createCertificateAuthority(join(dir, 'pki'));
+    await issueAll(authority, address);
+    const url = `https://127.0.0.1:${port}`;
+    const inside = `https://127.0.0.1:${secure}`;
+    const config = (file: string, user: string, server: string): string =>
+      writeKubeconfig(join(dir, file), { server, caFile: authority.caFile, user: clientOf(authority, user) });
+    const kubeconfig = config('admin.conf', 'admin', url);
+    config('controller-manager.conf', 'controller-manager', inside);
+    config('scheduler.conf', 'scheduler', inside);
+    config('inside.conf', 'admin', inside);
+    writeFileSync(join(dir, 'audit-policy.json'), AUDIT_POLICY);
+    const commands: Record<ServerName, string[]> = {
+      etcd: [etcd, ...etcdFlags(name, etcdPort)],
+      apiserver: [apiServer, ...apiServerFlags({ address, secure, etcdPort, hasNetwork: network !== undefined })],
+      'controller-manager': [manager, ...controllerManagerFlags(), ...(options.controllerManagerArgs ?? [])],
+      scheduler: [schedulerBinary, ...componentFlags('scheduler')],
+    };
+    commands.apiserver.push(...(options.apiServerArgs ?? []));
+    const running = new Map<ServerName, Server>();
+    const launch = (server: ServerName): void =>
+      void running.set(server, instance.start(server, [...(network?.enter ?? []), ...commands[server]]));
+    const log = (server: string): string => instance.log(server).slice(-3000);
+    const ready = (): Promise<void> =>
+      waitFor(
+        `the API server of ${name}`,
+        () => {
+          for (const needed of ['etcd', 'apiserver'] as const)
+            if (running.get(needed)?.isRunning() === false) throw new GiveUp(`${needed} has ended:\n${log(needed)}`);
+          return isReady(port, authority);
+        },
+        READY_MS,
+      );
+    launch('etcd');
+    launch('apiserver');
+    network?.forward(instance, port);
+    await ready();
+    const kubectlAs = (file: string): Kubectl => kubectlWith(kubectlBinary, file, join(dir, 'kubectl-cache'));
+    const kubectl = kubectlAs(kubeconfig);
+    if (scheduler) launch('scheduler');
+    if (controllerManager) {
+      launch('controller-manager');
+      const account = ['get', 'serviceaccount', 'default', '--namespace', 'default'];
+      await waitFor('the default service account', () => kubectl(account).then(() => true), READY_MS);
+    }
+    const auditEvents = (): AuditEvent[] => readAuditLog(join(dir, 'audit.log'));
+    return {
+      dir,
+      instance,
+      authority,
+      url,
+      caFile: authority.caFile,
+      kubeconfig,
+      kubectl,
+      kubectlAs,
+      auditEvents,
+      log,
+      stop,
+      async tokenKubeconfig(namespace, serviceAccount) {
+        const token = await kubectl(['create', 'token', serviceAccount, '--namespace', namespace, '--duration', '1h']);
+        const file = join(dir, `${namespace}-${serviceAccount}.conf`);
+        return writeKubeconfig(file, {
+          server: url,
+          caFile: authority.caFile,
+          user: { token: token.trim() },
+          namespace,
+        });
+      },
+      async auditEvent(isWanted) {
+        let found: AuditEvent | undefined;
+        await waitFor('the line in the audit log', () => (found = auditEvents().find(isWanted)) !== undefined, 10_000);
+        if (found === undefined) throw new Error('unreachable');
+        return found;
+      },
+      async kill(server) {
+        await running.get(server)?.stop(0);
+      },
+      async restart(server) {
+        await running.get(server)?.stop();
+        launch(server);
+        if (server === 'etcd' || server === 'apiserver') await ready();
+      },
+    };
+  } catch (error) {
+    await stop().catch(() => {});
+    throw error;
+  }
+}
+
+const clientOf = (
+  { dir }: CertificateAuthority,
+  name: string,
+): { 'client-certificate': string; 'client-key': string } => ({
+  'client-certificate': join(dir, `${name}.crt`),
+  'client-key': join(dir, `${name}.key`),
+});
+
+async function issueAll(authority: CertificateAuthority, address: string): Promise<void> {
+  const service = [
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+  ];
+  const names = [...['localhost', ...service].map((dns) => `DNS:${dns}`), 'IP:127.0.0.1', 'IP:10.96.0.1'];
+  if (address !== '127.0.0.1') names.push(`IP:${address}`);
+  await Promise.all([
+    authority.issue('apiserver', '/CN=kube-apiserver', names),
+    authority.issue('kubelet-client', '/O=system:masters/CN=kube-apiserver-kubelet-client'),
+    authority.issue('front-proxy', '/CN=front-proxy-client'),
+    authority.issue('admin', '/O=system:masters/CN=admin'),
+    authority.issue('controller-manager', '/CN=system:kube-controller-manager'),
+    authority.issue('scheduler', '/CN=system:kube-scheduler'),
+    authority.issue('proxy', '/CN=system:kube-proxy'),
+  ]);
+}
+
+const isReady = (port: number, { dir, caFile }: CertificateAuthority): Promise<boolean> =>
+  new Promise((resolve) => {
+    const [ca, cert, key] = [caFile, join(dir, 'admin.crt'), join(dir, 'admin.key')].map((file) => readFileSync(file));
+    const asked = request(
+      { host: '127.0.0.1', port, path: '/readyz', ca, cert, key, agent: false, timeout: 2000 },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      },
+    );
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(false));
+    asked.end();
+  });
