@@ -9,7 +9,7 @@ import type { ScriptSource } from '../model/run.ts';
 import { parseDurationMs } from '../crds/duration.ts';
 import type { ScriptSchedule } from '../schedule/script-state.ts';
 import { ownedScripts } from './otelplugin/presets.ts';
-import { resolveDestination, type KeyLookup, type Resolution } from './otelplugin/resolve.ts';
+import { resolveDestination, type KeyLookup, type Reader, type Resolution } from './otelplugin/resolve.ts';
 
 export interface DesiredPlugin extends Named<OtelPlugin> {
   readonly resolution: Resolution;
@@ -33,15 +33,22 @@ export interface Desired {
 const lookupIn =
   (keyValues: readonly KeyValues[], namespace: string): KeyLookup =>
   (kind, name) =>
-    keyValues.find((one) => one.kind === kind && one.namespace === namespace && one.name === name)?.values;
+    keyValues.find((one) => one.kind === kind && one.namespace === namespace && one.name === name)?.values ?? 'absent';
 
-function desiredPlugin(named: Named<OtelPlugin>, all: Manifests, presetNames: readonly string[]): DesiredPlugin {
-  const { object, namespace, name } = named;
-  const resolution = resolveDestination(object, lookupIn(all.keyValues, namespace));
+/**
+ * A plugin with everything that it refers to. `taken`: names of scripts that its presets stand for and that are somebody
+ * else's.
+ */
+export function desiredPlugin(
+  named: Named<OtelPlugin>,
+  lookup: KeyLookup,
+  presetNames: readonly string[],
+  taken: readonly string[],
+  reader?: Reader,
+): DesiredPlugin {
+  const { object, name } = named;
+  const resolution = resolveDestination(object, lookup, reader);
   const unknown = (object.spec.presets?.include ?? []).filter((preset) => !presetNames.includes(preset));
-  const taken = ownedScripts(object, namespace)
-    .map((script) => script.metadata.name)
-    .filter((owned) => all.scripts.some((script) => script.namespace === namespace && script.name === owned));
   const presets: Fault | undefined =
     unknown.length > 0
       ? {
@@ -58,15 +65,22 @@ function desiredPlugin(named: Named<OtelPlugin>, all: Manifests, presetNames: re
   return { ...named, resolution, revision, presets };
 }
 
-function sourceOf(script: Named<ExportScript>, all: Manifests, presetNames: readonly string[]): ScriptSource | Fault {
-  const { inline, preset, configMapKeyRef: ref } = script.object.spec.script;
+/** Where a script's text comes from: the object itself, a preset, or a ConfigMap of its namespace. */
+export function sourceOf(
+  { inline, preset, configMapKeyRef: ref }: ExportScript['spec']['script'],
+  lookup: KeyLookup,
+  presetNames: readonly string[],
+): ScriptSource | Fault {
   if (inline !== undefined) return { kind: 'text', text: inline };
   if (preset !== undefined) {
     if (presetNames.includes(preset)) return { kind: 'preset', name: preset };
     return { reason: 'PresetNotFound', message: `there is no preset "${preset}"; there are ${presetNames.join(', ')}` };
   }
-  const values = ref === undefined ? undefined : lookupIn(all.keyValues, script.namespace)('ConfigMap', ref.name);
-  if (values === undefined)
+  const values = ref === undefined ? 'absent' : lookup('ConfigMap', ref.name);
+  if (values === 'pending') return { reason: 'Pending', message: `ConfigMap "${ref?.name ?? ''}" is being read` };
+  if (values === 'forbidden')
+    return { reason: 'ConfigMapForbidden', message: `the operator may not read ConfigMap "${ref?.name ?? ''}"` };
+  if (values === 'absent')
     return { reason: 'ConfigMapNotFound', message: `ConfigMap "${ref?.name ?? ''}" is not there; create it` };
   const text = values.get(ref?.key ?? '');
   if (text === undefined)
@@ -75,9 +89,12 @@ function sourceOf(script: Named<ExportScript>, all: Manifests, presetNames: read
 }
 
 /** A plugin that is missing and one that does not allow the script's namespace read the same. */
-function pluginOf(script: Named<ExportScript>, plugins: readonly DesiredPlugin[]): DesiredPlugin | Fault {
-  const { name, namespace = script.namespace } = script.object.spec.pluginRef;
-  const found = plugins.find((plugin) => plugin.namespace === namespace && plugin.name === name);
+export function pluginOf<P extends Named<OtelPlugin>>(
+  script: { readonly namespace: string; readonly ref: ExportScript['spec']['pluginRef'] },
+  find: (namespace: string, name: string) => P | undefined,
+): P | Fault {
+  const { name, namespace = script.namespace } = script.ref;
+  const found = find(namespace, name);
   const allowed =
     found !== undefined && (found.namespace === script.namespace || found.object.spec.allowedNamespaces === 'All');
   if (allowed) return found;
@@ -87,11 +104,19 @@ function pluginOf(script: Named<ExportScript>, plugins: readonly DesiredPlugin[]
   };
 }
 
-const isFault = (value: object): value is Fault => 'reason' in value;
+export const isFault = (value: object): value is Fault => 'reason' in value;
 
 /** `presetNames`: the presets that ship with this build. */
 export function desiredOf(all: Manifests, presetNames: readonly string[]): Desired {
-  const plugins = all.plugins.map((plugin) => desiredPlugin(plugin, all, presetNames));
+  const takenBy = ({ object, namespace }: Named<OtelPlugin>): string[] =>
+    ownedScripts(object, namespace)
+      .map((script) => script.metadata.name)
+      .filter((owned) => all.scripts.some((script) => script.namespace === namespace && script.name === owned));
+  const plugins = all.plugins.map((plugin) =>
+    desiredPlugin(plugin, lookupIn(all.keyValues, plugin.namespace), presetNames, takenBy(plugin)),
+  );
+  const find = (namespace: string, name: string): DesiredPlugin | undefined =>
+    plugins.find((plugin) => plugin.namespace === namespace && plugin.name === name);
   const owned = plugins.flatMap((plugin) =>
     ownedScripts(plugin.object, plugin.namespace)
       .filter(({ spec }) => presetNames.includes(spec.script.preset ?? ''))
@@ -105,8 +130,8 @@ export function desiredOf(all: Manifests, presetNames: readonly string[]): Desir
       .filter((one) => !all.scripts.some((script) => script.uid === one.uid)),
   );
   const scripts = [...all.scripts, ...owned].map((script): DesiredScript => {
-    const plugin = pluginOf(script, plugins);
-    const source = sourceOf(script, all, presetNames);
+    const plugin = pluginOf({ namespace: script.namespace, ref: script.object.spec.pluginRef }, find);
+    const source = sourceOf(script.object.spec.script, lookupIn(all.keyValues, script.namespace), presetNames);
     const pluginFault = isFault(plugin) ? plugin : plugin.resolution.ok ? undefined : plugin.resolution.fault;
     return {
       ...script,

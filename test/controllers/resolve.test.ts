@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { resolveDestination, type KeyLookup } from '../../src/controllers/otelplugin/resolve.ts';
+import { referencesOf, resolveDestination, type KeyLookup } from '../../src/controllers/otelplugin/resolve.ts';
 import { ownedScripts } from '../../src/controllers/otelplugin/presets.ts';
 import { validateOtelPlugin } from '../../src/crds/validate.ts';
 import type { OtelPlugin } from '../../src/crds/otel-plugin.ts';
@@ -30,7 +30,9 @@ const lookup: KeyLookup = (kind, name) => {
       ['tls.crt', bytes('CERT')],
       ['tls.key', bytes('KEY')],
     ]);
-  return kind === 'ConfigMap' && name === 'ca' ? new Map([['ca.crt', bytes('PEM')]]) : undefined;
+  if (kind === 'Secret' && name === 'secret-of-others') return 'forbidden';
+  if (kind === 'Secret' && name === 'slow') return 'pending';
+  return kind === 'ConfigMap' && name === 'ca' ? new Map([['ca.crt', bytes('PEM')]]) : 'absent';
 };
 const ref = (key: string, name = 'backend') => ({ secretKeyRef: { name, key } });
 
@@ -112,5 +114,42 @@ test("a plugin's presets are scripts of its own namespace, named after both", ()
   expect(script).toMatchObject({
     metadata: { name: 'backend-http-metrics', namespace: 'shop' },
     spec: { pluginRef: { name: 'backend' }, script: { preset: 'http-metrics' }, window: '10s' },
+  });
+});
+
+describe('references', () => {
+  const many = pluginOf({
+    headers: [
+      { name: 'X-Team', value: 'a' },
+      { name: 'api-key', valueFrom: ref('token', 'one') },
+    ],
+    auth: { bearer: ref('token', 'two') },
+    tls: { ca: { configMapKeyRef: { name: 'ca', key: 'ca.crt' } }, clientCertificate: { secretRef: { name: 'pair' } } },
+  });
+
+  test('are all named, each once', () => {
+    expect(referencesOf(many.spec)).toEqual({ secrets: ['one', 'two', 'pair'], configMaps: ['ca'] });
+    expect(referencesOf(pluginOf({}).spec)).toEqual({ secrets: [], configMaps: [] });
+  });
+
+  test('to a Secret that the operator may not read end with the two commands that allow it', () => {
+    const result = resolveDestination(pluginOf({ auth: { bearer: ref('token', 'secret-of-others') } }), lookup, {
+      namespace: 'shop',
+      serviceAccount: 'sluice-system:sluice-operator',
+    });
+    expect(result).toMatchObject({ condition: 'credentials', fault: { reason: 'SecretForbidden' } });
+    const { message } = 'fault' in result ? result.fault : { message: '' };
+    expect(message).toContain(
+      'kubectl -n shop create role sluice-read-secret-of-others --verb=get,list,watch --resource=secrets --resource-name=secret-of-others',
+    );
+    expect(message).toContain(
+      'kubectl -n shop create rolebinding sluice-read-secret-of-others --role=sluice-read-secret-of-others --serviceaccount=sluice-system:sluice-operator',
+    );
+    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(512);
+  });
+
+  test('that are not answered yet are not missing', () => {
+    const result = resolveDestination(pluginOf({ auth: { bearer: ref('token', 'slow') } }), lookup);
+    expect(result).toMatchObject({ condition: 'credentials', fault: { reason: 'Pending' } });
   });
 });

@@ -5,8 +5,23 @@ import type { OtelPlugin } from '../../crds/otel-plugin.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import type { Destination, DestinationTls } from '../../model/destination.ts';
 
-/** Looks a value up; `undefined` for an object that is not there (or may not be read). */
-export type KeyLookup = (kind: 'Secret' | 'ConfigMap', name: string) => ReadonlyMap<string, Uint8Array> | undefined;
+/** The values of an object that a manifest names, or why they are not there. */
+export type KeyValuesFound =
+  | ReadonlyMap<string, Uint8Array>
+  | 'absent'
+  /** The operator has no right to read it. */
+  | 'forbidden'
+  /** It was asked for and not answered yet. */
+  | 'pending';
+
+export type KeyLookup = (kind: 'Secret' | 'ConfigMap', name: string) => KeyValuesFound;
+
+/** Who is to be given the right to read a Secret, and where that is. */
+export interface Reader {
+  readonly namespace: string;
+  /** `namespace:name` of the operator's service account. */
+  readonly serviceAccount: string;
+}
 
 export type Resolution =
   | { readonly ok: true; readonly destination: Destination }
@@ -23,12 +38,47 @@ class Unresolved extends Error {
   }
 }
 
+interface Look {
+  readonly lookup: KeyLookup;
+  readonly reader: Reader | undefined;
+}
+
 type SecretKey = { readonly name: string; readonly key: string };
 
-function valueAt(lookup: KeyLookup, kind: 'Secret' | 'ConfigMap', { name, key }: SecretKey): string {
+/** The values of an object, for whoever cannot go on without. @throws Unresolved */
+function valuesOf(
+  lookup: KeyLookup,
+  kind: 'Secret' | 'ConfigMap',
+  name: string,
+  reader: Reader | undefined,
+): ReadonlyMap<string, Uint8Array> {
   const values = lookup(kind, name);
-  if (values === undefined) throw new Unresolved(`${kind}NotFound`, `${kind} "${name}" is not there; create it`);
-  const bytes = values.get(key);
+  switch (values) {
+    case 'absent':
+      throw new Unresolved(`${kind}NotFound`, `${kind} "${name}" is not there; create it`);
+    case 'forbidden':
+      throw new Unresolved(`${kind}Forbidden`, grantText(kind, name, reader));
+    case 'pending':
+      throw new Unresolved('Pending', `${kind} "${name}" is being read`);
+    default:
+      return values;
+  }
+}
+
+/** The two commands by which the owner of an object lets the operator read it (least: by name, get, list and watch). */
+function grantText(kind: 'Secret' | 'ConfigMap', name: string, reader: Reader | undefined): string {
+  if (reader === undefined) return `the operator may not read ${kind} "${name}"`;
+  const { namespace, serviceAccount } = reader;
+  const role = `sluice-read-${name}`.slice(0, 63).replace(/[^a-z0-9]+$/, '');
+  return (
+    `the operator may not read it; allow it with: ` +
+    `kubectl -n ${namespace} create role ${role} --verb=get,list,watch --resource=${kind.toLowerCase()}s --resource-name=${name} && ` +
+    `kubectl -n ${namespace} create rolebinding ${role} --role=${role} --serviceaccount=${serviceAccount}`
+  );
+}
+
+function valueAt(look: Look, kind: 'Secret' | 'ConfigMap', { name, key }: SecretKey): string {
+  const bytes = valuesOf(look.lookup, kind, name, look.reader).get(key);
   if (bytes === undefined) throw new Unresolved('KeyNotFound', `${kind} "${name}" has no key "${key}"; add it`);
   let text: string;
   try {
@@ -40,8 +90,8 @@ function valueAt(lookup: KeyLookup, kind: 'Secret' | 'ConfigMap', { name, key }:
 }
 
 /** A value that goes into a header: one final newline is forgiven, any other control character is not. */
-function headerValue(lookup: KeyLookup, ref: SecretKey): string {
-  const text = valueAt(lookup, 'Secret', ref).replace(/\r?\n$/, '');
+function headerValue(look: Look, ref: SecretKey): string {
+  const text = valueAt(look, 'Secret', ref).replace(/\r?\n$/, '');
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(text)) {
     throw new Unresolved(
@@ -52,23 +102,23 @@ function headerValue(lookup: KeyLookup, ref: SecretKey): string {
   return text;
 }
 
-function headersOf({ destination }: OtelPlugin['spec'], lookup: KeyLookup): { name: string; value: string }[] {
+function headersOf({ destination }: OtelPlugin['spec'], look: Look): { name: string; value: string }[] {
   const headers = (destination.headers ?? []).map(({ name, value, valueFrom }) => ({
     name: name.toLowerCase(),
-    value: valueFrom === undefined ? (value ?? '') : headerValue(lookup, valueFrom.secretKeyRef),
+    value: valueFrom === undefined ? (value ?? '') : headerValue(look, valueFrom.secretKeyRef),
   }));
   const { basic, bearer } = destination.auth ?? {};
   if (bearer !== undefined)
-    headers.push({ name: 'authorization', value: `Bearer ${headerValue(lookup, bearer.secretKeyRef)}` });
+    headers.push({ name: 'authorization', value: `Bearer ${headerValue(look, bearer.secretKeyRef)}` });
   if (basic !== undefined) {
-    const user = headerValue(lookup, basic.username.secretKeyRef);
-    const password = headerValue(lookup, basic.password.secretKeyRef);
+    const user = headerValue(look, basic.username.secretKeyRef);
+    const password = headerValue(look, basic.password.secretKeyRef);
     headers.push({ name: 'authorization', value: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
   }
   return headers;
 }
 
-function tlsOf({ destination }: OtelPlugin['spec'], lookup: KeyLookup): DestinationTls {
+function tlsOf({ destination }: OtelPlugin['spec'], look: Look): DestinationTls {
   const tls = destination.tls ?? {};
   const { ca, clientCertificate } = tls;
   const scheme = /^(https?):\/\//i.exec(destination.endpoint ?? '')?.[1]?.toLowerCase();
@@ -76,22 +126,41 @@ function tlsOf({ destination }: OtelPlugin['spec'], lookup: KeyLookup): Destinat
     mode: scheme === 'http' ? 'Plaintext' : scheme === 'https' ? 'TLS' : (tls.mode ?? 'TLS'),
     insecureSkipVerify: tls.insecureSkipVerify ?? false,
     ...(tls.serverName === undefined ? {} : { serverName: tls.serverName }),
-    ...(ca?.secretKeyRef === undefined ? {} : { ca: valueAt(lookup, 'Secret', ca.secretKeyRef) }),
-    ...(ca?.configMapKeyRef === undefined ? {} : { ca: valueAt(lookup, 'ConfigMap', ca.configMapKeyRef) }),
+    ...(ca?.secretKeyRef === undefined ? {} : { ca: valueAt(look, 'Secret', ca.secretKeyRef) }),
+    ...(ca?.configMapKeyRef === undefined ? {} : { ca: valueAt(look, 'ConfigMap', ca.configMapKeyRef) }),
     ...(clientCertificate === undefined
       ? {}
       : {
           clientCertificate: {
-            certificate: valueAt(lookup, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.crt' }),
-            key: valueAt(lookup, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.key' }),
+            certificate: valueAt(look, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.crt' }),
+            key: valueAt(look, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.key' }),
           },
         }),
   };
 }
 
-/** Resolves every reference of a plugin's destination. */
-export function resolveDestination({ spec }: OtelPlugin, lookup: KeyLookup): Resolution {
+/** Names of all Secrets and ConfigMaps that a plugin's destination needs. */
+export function referencesOf({ destination }: OtelPlugin['spec']): {
+  readonly secrets: readonly string[];
+  readonly configMaps: readonly string[];
+} {
+  const { auth, tls } = destination;
+  const secrets = [
+    ...(destination.headers ?? []).map(({ valueFrom }) => valueFrom?.secretKeyRef.name),
+    auth?.basic?.username.secretKeyRef.name,
+    auth?.basic?.password.secretKeyRef.name,
+    auth?.bearer?.secretKeyRef.name,
+    tls?.ca?.secretKeyRef?.name,
+    tls?.clientCertificate?.secretRef.name,
+  ].filter((name) => name !== undefined);
+  const configMap = tls?.ca?.configMapKeyRef?.name;
+  return { secrets: [...new Set(secrets)], configMaps: configMap === undefined ? [] : [configMap] };
+}
+
+/** Resolves every reference of a plugin's destination. `reader`: whom the owner of a Secret can let read it. */
+export function resolveDestination({ spec }: OtelPlugin, lookup: KeyLookup, reader?: Reader): Resolution {
   const { destination } = spec;
+  const look: Look = { lookup, reader };
   if (!AVAILABLE.includes(destination.type)) {
     const message = `type ${destination.type} is not in this version; available are ${AVAILABLE.join(', ')}`;
     return { ok: false, condition: 'destination', fault: { reason: 'DestinationNotAvailable', message } };
@@ -114,8 +183,8 @@ export function resolveDestination({ spec }: OtelPlugin, lookup: KeyLookup): Res
       destination: {
         type: destination.type,
         endpoint: (destination.endpoint ?? '').replace(/^https?:\/\//i, '').replace(/\/$/, ''),
-        headers: headersOf(spec, lookup),
-        tls: tlsOf(spec, lookup),
+        headers: headersOf(spec, look),
+        tls: tlsOf(spec, look),
         compression: destination.compression ?? 'gzip',
         timeoutMs: parseDurationMs(destination.timeout ?? '10s') ?? 10_000,
         resourceAttributes: spec.resourceAttributes ?? {},
