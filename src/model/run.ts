@@ -12,6 +12,8 @@ export interface CompileRequest {
   readonly script: ScriptSource;
   /** Values bound to `name`s of the script; converted to the annotated type, never spliced into the text. */
   readonly args: Readonly<Record<string, string>>;
+  /** Whose text it is: in a cluster the runtime that will run it compiles it. */
+  readonly uid?: string;
 }
 
 /** One output of a script: a table shown, or a metric or span exported. */
