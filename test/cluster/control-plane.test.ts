@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { clusterMissing } from './binaries.ts';
 import { startControlPlane, type ControlPlane } from './control-plane.ts';
+import { createInstance, waitFor } from './instance.ts';
 
 const describeCluster = clusterMissing === undefined ? describe : describe.skip;
 
@@ -57,6 +61,19 @@ describeCluster('a control plane', () => {
     await plane.restart('apiserver');
     await etcd;
     await plane.kubectl(['get', 'configmap', 'kept', '-n', 'default']);
+  });
+
+  test('dies with a killed test process, and the next start removes its folder', async () => {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'abandon-child.ts')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [dir] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    expect(processesBelow(dir)).toHaveLength(2);
+    child.kill('SIGKILL');
+    await waitFor('the end of its servers', () => processesBelow(dir).length === 0, 20_000);
+    expect(existsSync(dir)).toBe(true);
+    await createInstance('next', undefined).remove();
+    expect(existsSync(dir)).toBe(false);
   });
 
   test('two side by side do not meet; stop leaves neither process nor folder', async () => {
