@@ -1,0 +1,62 @@
+// Two pools for one API server: short requests, and watches, so that hundreds of watches never stand before a status write.
+// Both are made anew when TLS material changes; what still runs on the old ones ends by itself.
+import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import type { Credentials, KubeAccess, TlsMaterial } from './config.ts';
+
+export interface Connections {
+  request(options: Omit<Dispatcher.RequestOptions, 'origin'>): Promise<Dispatcher.ResponseData>;
+}
+
+export interface ConnectionPools {
+  forRequests(credentials: Credentials): Connections;
+  forWatches(credentials: Credentials): Connections;
+  close(): Promise<void>;
+}
+
+/** More requests than that wait for a connection; each costs the API server a TLS handshake and us some 50 KB. */
+const REQUEST_CONNECTIONS = 32;
+const KEEP_ALIVE_PROBE_MS = 30_000;
+
+export function openConnections(access: KubeAccess): ConnectionPools {
+  const requests = pool(access, REQUEST_CONNECTIONS);
+  const watches = pool(access, null);
+  return {
+    forRequests: requests.of,
+    forWatches: watches.of,
+    close: async () => {
+      await Promise.all([requests.close(), watches.close()]);
+    },
+  };
+}
+
+interface Pool {
+  of(credentials: Credentials): Connections;
+  close(): Promise<void>;
+}
+
+function pool(access: KubeAccess, connections: number | null): Pool {
+  let current: { readonly tlsId: string; readonly dispatcher: Dispatcher } | undefined;
+  return {
+    of: ({ tls, tlsId }) => {
+      if (current?.tlsId !== tlsId) {
+        void current?.dispatcher.close();
+        current = { tlsId, dispatcher: makeDispatcher(access, tls, connections) };
+      }
+      const { dispatcher } = current;
+      return { request: (options) => dispatcher.request({ ...options, origin: access.server }) };
+    },
+    close: async () => {
+      await current?.dispatcher.destroy();
+    },
+  };
+}
+
+function makeDispatcher(access: KubeAccess, tls: TlsMaterial, connections: number | null): Dispatcher {
+  const connect = { ...tls, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS, timeout: 10_000 };
+  const shared = { connections, allowH2: false, pipelining: 1, keepAliveTimeout: 30_000 };
+  const { proxyUrl } = access;
+  if (proxyUrl === undefined) return new Agent({ ...shared, connect });
+  if (!/^https?:/.test(proxyUrl))
+    throw new Error(`the kubeconfig's proxy-url must be http:// or https://, not ${proxyUrl}`);
+  return new ProxyAgent({ ...shared, uri: proxyUrl, requestTls: connect });
+}
