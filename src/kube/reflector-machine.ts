@@ -22,7 +22,7 @@ export type Machine = Memory &
   (
     | { readonly phase: 'Listing'; /** Without pages, because a page's token has expired. */ readonly whole: boolean }
     | { readonly phase: 'Watching'; readonly resourceVersion: string }
-    | { readonly phase: 'Backoff'; readonly delayMs: number; readonly then: 'Listing' | 'Watching' }
+    | { readonly phase: 'Backoff'; readonly delayMs: number; readonly next: 'Listing' | 'Watching' }
     | { readonly phase: 'Stopped' }
   );
 
@@ -82,7 +82,7 @@ export function watchEnded(
 export function waited(machine: Machine): Machine {
   if (machine.phase !== 'Backoff') return machine;
   const { resourceVersion } = machine;
-  return machine.then === 'Watching' && resourceVersion !== undefined
+  return machine.next === 'Watching' && resourceVersion !== undefined
     ? { ...memoryOf(machine), phase: 'Watching', resourceVersion }
     : { ...memoryOf(machine), phase: 'Listing', whole: false };
 }
@@ -96,7 +96,7 @@ export const isExpired = (error: unknown): boolean =>
 function backoff(
   machine: Machine,
   error: unknown,
-  then: 'Listing' | 'Watching',
+  next: 'Listing' | 'Watching',
   nowMs: number,
   random: () => number,
 ): Machine {
@@ -109,7 +109,7 @@ function backoff(
     phase: 'Backoff',
     // a refusal is no overload: nothing is gained by asking later each time, nor by asking at random
     delayMs: refused ? REFUSED_DELAY_MS : Math.max(askedMs, random() * ceilingMs),
-    then,
+    next,
     resourceVersion: machine.resourceVersion,
     failures: failures + 1,
     failedMs: nowMs,

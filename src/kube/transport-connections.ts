@@ -21,8 +21,8 @@ export function openConnections(access: KubeAccess): ConnectionPools {
   const requests = pool(access, REQUEST_CONNECTIONS);
   const watches = pool(access, null);
   return {
-    forRequests: requests.of,
-    forWatches: watches.of,
+    forRequests: (credentials) => requests.of(credentials),
+    forWatches: (credentials) => watches.of(credentials),
     close: async () => {
       await Promise.all([requests.close(), watches.close()]);
     },
