@@ -1,42 +1,89 @@
-// Facts about an OtelPlugin -> its conditions. Pure.
+// Facts about an OtelPlugin -> its conditions. Ready is computed from the others and `spec.enabled`. Pure.
+import { mayStillCome, type Attempt } from './attempt.ts';
+import { PERMANENT_REASONS } from './delivery-faults.ts';
+import { conditionsFrom, OTEL_PLUGIN_REASONS, pendingConditions } from './reasons.ts';
 import type { Fault } from './script-conditions.ts';
-import { conditionOf, type ConditionFact } from './status.ts';
+import type { ConditionFact } from './status.ts';
 
 export interface PluginFacts {
   readonly enabled: boolean;
   /** The destination's type or address cannot be used at all: DestinationNotAvailable, EndpointForbidden. */
   readonly destination: Fault | undefined;
+  /** SecretNotFound, ConfigMapNotFound, KeyNotFound, SecretForbidden, InvalidValue. */
   readonly credentials: Fault | undefined;
+  /** PresetNotFound, NameTaken. */
   readonly presets: Fault | undefined;
-  /** `undefined` while nothing was tried. */
+  /** `undefined` while nothing was tried. Permanent is a fault with a reason of PERMANENT_REASONS. */
   readonly delivery: { readonly ok: boolean; readonly fault: Fault | undefined } | undefined;
+  /** Why a node does not see everything. */
   readonly collector: Fault | undefined;
+  /** Why windows are not committed. */
   readonly runtime: Fault | undefined;
 }
 
-const fromFault = (type: string, fault: Fault | undefined, good: string): ConditionFact =>
-  fault === undefined ? conditionOf(type, 'True', good) : conditionOf(type, 'False', fault.reason, fault.message);
+const condition = conditionsFrom(OTEL_PLUGIN_REASONS);
+type Type = keyof typeof OTEL_PLUGIN_REASONS;
 
-/** All conditions of an OtelPlugin, in a fixed order. */
-export function pluginConditions(facts: PluginFacts): ConditionFact[] {
-  const fault = facts.destination ?? facts.credentials;
+const fromFault = (type: Type, fault: Fault | undefined, good: string): ConditionFact =>
+  fault === undefined ? condition(type, 'True', good) : condition(type, 'False', fault.reason, fault.message);
+
+/** What may be on its way with the same `kubectl apply`; InvalidValue is there and wrong. */
+const MAY_COME = new Set(['SecretNotFound', 'ConfigMapNotFound', 'KeyNotFound', 'SecretForbidden']);
+
+function deliveredOf({ destination, delivery }: PluginFacts): ConditionFact {
+  if (destination !== undefined) return fromFault('Delivered', destination, 'Acknowledged');
+  if (delivery === undefined) return condition('Delivered', 'Unknown', 'Pending');
+  const fault = delivery.ok ? undefined : (delivery.fault ?? { reason: 'Retrying', message: '' });
+  return fromFault('Delivered', fault, 'Acknowledged');
+}
+
+/** What keeps Ready from being True, from the other conditions: what must be changed by somebody first. */
+function faultOf(
+  credentials: ConditionFact,
+  delivered: ConditionFact,
+  runtime: ConditionFact,
+): { readonly fault: Fault; readonly kind: 'missing' | 'permanent' | 'passing' } | undefined {
+  const { reason, message } = delivered;
+  // of a destination that can never be used
+  if (reason === 'DestinationNotAvailable' || reason === 'EndpointForbidden') {
+    return { fault: { reason, message }, kind: 'permanent' };
+  }
+  if (credentials.status === 'False') {
+    return { fault: credentials, kind: MAY_COME.has(credentials.reason) ? 'missing' : 'permanent' };
+  }
+  if (delivered.status === 'False' && PERMANENT_REASONS.has(reason)) {
+    return { fault: { reason: 'ExportFailing', message: `${reason}: ${message}` }, kind: 'permanent' };
+  }
+  return runtime.status === 'False' ? { fault: runtime, kind: 'passing' } : undefined;
+}
+
+/** How an OtelPlugin is shown from its first sight until it was looked at (C19). */
+export const pendingPluginConditions = (): ConditionFact[] => pendingConditions(OTEL_PLUGIN_REASONS);
+
+/**
+ * All conditions of an OtelPlugin, in a fixed order. Reconciling and Stalled are there only while they hold: a missing
+ * Secret or ConfigMap is Reconciling for two minutes of this attempt and then Stalled; a runtime that is not there is
+ * Reconciling for as long and then neither, because it comes back without a change.
+ */
+export function pluginConditions(facts: PluginFacts, attempt: Attempt): ConditionFact[] {
+  const credentials = fromFault('CredentialsResolved', facts.credentials, 'Resolved');
+  const delivered = deliveredOf(facts);
+  const runtime = fromFault('RuntimeReady', facts.runtime, 'Ready');
+  const found = facts.enabled ? faultOf(credentials, delivered, runtime) : undefined;
   const ready = facts.enabled
-    ? fromFault('Ready', fault ?? facts.runtime, 'Configured')
-    : conditionOf('Ready', 'True', 'Suspended', 'spec.enabled is false');
-  const { delivery } = facts;
+    ? fromFault('Ready', found?.fault, 'Configured')
+    : condition('Ready', 'True', 'Suspended', 'spec.enabled is false');
+  const { reason, message } = ready;
+  const isComing = found !== undefined && found.kind !== 'permanent' && mayStillCome(reason, attempt);
+  const isStuck = found !== undefined && found.kind !== 'passing' && !isComing;
   return [
     ready,
-    fromFault('CredentialsResolved', facts.credentials, 'Resolved'),
-    delivery === undefined
-      ? conditionOf('Delivered', 'Unknown', 'Pending')
-      : fromFault(
-          'Delivered',
-          delivery.ok ? undefined : (delivery.fault ?? { reason: 'Retrying', message: '' }),
-          'Acknowledged',
-        ),
+    credentials,
+    delivered,
     fromFault('PresetsSynced', facts.presets, 'Synced'),
     fromFault('CollectorReady', facts.collector, 'Ready'),
-    fromFault('RuntimeReady', facts.runtime, 'Ready'),
-    ...(fault !== undefined && facts.enabled ? [conditionOf('Stalled', 'True', fault.reason, fault.message)] : []),
+    runtime,
+    ...(isComing ? [condition('Reconciling', 'True', reason, message)] : []),
+    ...(isStuck ? [condition('Stalled', 'True', reason, message)] : []),
   ];
 }

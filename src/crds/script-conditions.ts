@@ -1,96 +1,157 @@
-// Facts about an ExportScript -> its conditions. Pure, one table of rules: Ready is computed from the others and never
-// set by itself; it goes False only where nothing will be delivered without a change, or after three failed windows.
-import { conditionOf, type ConditionFact } from './status.ts';
+// Facts about an ExportScript -> its conditions, the situation table of operator.md section 1.4. Ready is computed from
+// the others and never set by itself; it goes False only where nothing will be delivered without a change, or after
+// three failed windows. Pure.
+import { mayStillCome, type Attempt } from './attempt.ts';
+import { PERMANENT_REASONS } from './delivery-faults.ts';
+import { conditionsFrom, EXPORT_SCRIPT_REASONS, pendingConditions } from './reasons.ts';
+import type { ConditionFact } from './status.ts';
 
 /** Windows that may fail in a row before Ready goes False. */
 export const FAILURE_THRESHOLD = 3;
 
 /** Something that is missing or wrong, with what to do about it. */
 export interface Fault {
+  /** CamelCase, of the list in reasons.ts. */
   readonly reason: string;
   readonly message: string;
 }
 
 export interface ScriptFacts {
   readonly suspended: boolean;
-  /** The plugin cannot be used: PluginNotFound (also where it does not allow this namespace), DestinationNotAvailable, CredentialsMissing, … */
+  /** The plugin cannot be used: PluginNotFound (also where it does not allow this namespace), or what the plugin lacks. */
   readonly plugin: Fault | undefined;
   /** The plugin says `enabled: false`. */
   readonly pluginDisabled: boolean;
-  /** The script text cannot be had: ConfigMapNotFound, PresetNotFound. */
+  /** The script text cannot be had: ConfigMapNotFound, KeyNotFound, PresetNotFound. */
   readonly source: Fault | undefined;
   /** `undefined`: not compiled yet. */
   readonly compiled: { readonly fault: Fault | undefined; readonly warnings: number } | undefined;
   /** Set where runs cannot be planned now: SpoolFull, RuntimeUnavailable. */
   readonly schedule: Fault | undefined;
   readonly consecutiveFailures: number;
-  /** Of the last attempts: `undefined` while nothing was tried. */
+  /**
+   * Of the last attempts: `undefined` while nothing was tried. `permanent`: nothing will be taken without a change; so is
+   * every fault with a reason of PERMANENT_REASONS (`deliveryFault` makes them).
+   */
   readonly delivery:
     { readonly ok: boolean; readonly fault: Fault | undefined; readonly permanent: boolean } | undefined;
   /** The newest loss within a day: NodesMissing, SourcesBlind, RowsTruncated, DataExpired, Suspended. */
   readonly incomplete: Fault | undefined;
 }
 
-const no = (type: string, { reason, message }: Fault): ConditionFact => conditionOf(type, 'False', reason, message);
+const condition = conditionsFrom(EXPORT_SCRIPT_REASONS);
+type Type = keyof typeof EXPORT_SCRIPT_REASONS;
+const no = (type: Type, { reason, message }: Fault): ConditionFact => condition(type, 'False', reason, message);
+
+/** Faults of the plugin that are about its credentials: the script only says that they are missing. */
+const OF_CREDENTIALS = new Set([
+  'SecretNotFound',
+  'ConfigMapNotFound',
+  'KeyNotFound',
+  'SecretForbidden',
+  'InvalidValue',
+]);
+
+/** What may be on its way with the same `kubectl apply`; other faults are Stalled at once. */
+const MAY_COME = new Set(['PluginNotFound', 'SecretNotFound', 'ConfigMapNotFound', 'KeyNotFound', 'SecretForbidden']);
+
+function resolvedOf({ plugin, source }: ScriptFacts): ConditionFact {
+  if (plugin !== undefined && OF_CREDENTIALS.has(plugin.reason))
+    return condition('Resolved', 'False', 'CredentialsMissing', `${plugin.reason}: ${plugin.message}`);
+  const fault = plugin ?? source;
+  return fault === undefined ? condition('Resolved', 'True', 'Resolved') : no('Resolved', fault);
+}
 
 function compiledOf({ compiled }: ScriptFacts): ConditionFact {
-  if (compiled === undefined) return conditionOf('Compiled', 'Unknown', 'Pending');
+  if (compiled === undefined) return condition('Compiled', 'Unknown', 'Pending');
   if (compiled.fault !== undefined) return no('Compiled', compiled.fault);
   return compiled.warnings === 0
-    ? conditionOf('Compiled', 'True', 'Compiled')
-    : conditionOf('Compiled', 'True', 'CompiledWithWarnings', '`sluice check` shows the warnings');
+    ? condition('Compiled', 'True', 'Compiled')
+    : condition('Compiled', 'True', 'CompiledWithWarnings', '`sluice check` shows the warnings');
 }
 
-function scheduledOf(facts: ScriptFacts, blocked: boolean): ConditionFact {
-  if (facts.suspended) return conditionOf('Scheduled', 'False', 'Suspended', 'spec.suspend is true');
-  if (facts.pluginDisabled) return conditionOf('Scheduled', 'False', 'Suspended', 'the plugin is disabled');
+function scheduledOf(facts: ScriptFacts, isBlocked: boolean): ConditionFact {
+  if (facts.suspended) return condition('Scheduled', 'False', 'Suspended', 'spec.suspend is true');
+  if (facts.pluginDisabled) return condition('Scheduled', 'False', 'Suspended', 'the plugin is disabled');
   if (facts.schedule !== undefined) return no('Scheduled', facts.schedule);
-  if (blocked) return conditionOf('Scheduled', 'False', 'NotReady', 'see Resolved and Compiled');
-  if (facts.compiled === undefined) return conditionOf('Scheduled', 'Unknown', 'Pending');
-  return conditionOf('Scheduled', 'True', 'Scheduled');
+  if (isBlocked) return condition('Scheduled', 'False', 'NotReady', 'see Resolved and Compiled');
+  if (facts.compiled === undefined) return condition('Scheduled', 'Unknown', 'Pending');
+  return condition('Scheduled', 'True', 'Scheduled');
 }
 
-function deliveredOf({ delivery }: ScriptFacts): ConditionFact {
-  if (delivery === undefined) return conditionOf('Delivered', 'Unknown', 'Pending');
-  if (delivery.ok) return conditionOf('Delivered', 'True', 'Acknowledged');
-  return no('Delivered', delivery.fault ?? { reason: 'Retrying', message: '' });
-}
+const isPermanent = ({ delivery }: ScriptFacts): boolean =>
+  delivery !== undefined &&
+  !delivery.ok &&
+  (delivery.permanent || (delivery.fault !== undefined && PERMANENT_REASONS.has(delivery.fault.reason)));
 
-function readyOf(facts: ScriptFacts, fault: Fault | undefined): ConditionFact {
-  if (facts.suspended || facts.pluginDisabled) return conditionOf('Ready', 'True', 'Suspended');
-  if (fault !== undefined) return no('Ready', fault);
-  if (facts.compiled === undefined) return conditionOf('Ready', 'Unknown', 'Pending');
-  const { delivery } = facts;
-  if (
-    delivery !== undefined &&
-    !delivery.ok &&
-    (delivery.permanent || facts.consecutiveFailures >= FAILURE_THRESHOLD)
-  ) {
-    return no('Ready', { reason: 'ExportFailing', message: delivery.fault?.message ?? '' });
+function deliveredOf({ delivery, schedule, consecutiveFailures }: ScriptFacts): ConditionFact {
+  const fault = delivery?.ok === false ? (delivery.fault ?? { reason: 'Retrying', message: '' }) : undefined;
+  const isRefusing = fault !== undefined && fault.reason !== 'PartialSuccess';
+  if (consecutiveFailures >= FAILURE_THRESHOLD) {
+    if (!isRefusing) {
+      const why = schedule === undefined ? 'see status.lastError' : `${schedule.reason}: ${schedule.message}`;
+      return condition('Delivered', 'False', 'RunFailing', why);
+    }
+    if (fault.reason === 'Retrying') return condition('Delivered', 'False', 'ExportFailing', fault.message);
   }
-  if (facts.consecutiveFailures >= FAILURE_THRESHOLD) {
-    return no('Ready', facts.schedule ?? { reason: 'RunFailing', message: 'see status.lastError' });
-  }
-  return conditionOf('Ready', 'True', 'Scheduled');
+  if (fault !== undefined) return no('Delivered', fault);
+  return delivery === undefined
+    ? condition('Delivered', 'Unknown', 'Pending')
+    : condition('Delivered', 'True', 'Acknowledged');
 }
 
-/** All conditions of an ExportScript, in a fixed order. Reconciling and Stalled are there only while they hold. */
-export function scriptConditions(facts: ScriptFacts): ConditionFact[] {
-  const unresolved = facts.plugin ?? facts.source;
-  const fault = unresolved ?? facts.compiled?.fault;
-  const ready = readyOf(facts, fault);
-  const pending = ready.status === 'Unknown';
-  const stalled = fault !== undefined || (facts.delivery?.permanent ?? false);
+interface Others {
+  readonly resolved: ConditionFact;
+  readonly compiled: ConditionFact;
+  readonly scheduled: ConditionFact;
+  readonly delivered: ConditionFact;
+}
+
+/** Ready from the other conditions alone; `isPermanent` says which of Delivered's faults these are. */
+function readyOf({ resolved, compiled, scheduled, delivered }: Others, permanent: boolean): ConditionFact {
+  if (scheduled.reason === 'Suspended') return condition('Ready', 'True', 'Suspended', scheduled.message);
+  if (resolved.status === 'False') return no('Ready', resolved);
+  if (compiled.status === 'False') return no('Ready', compiled);
+  if (compiled.status === 'Unknown') return condition('Ready', 'Unknown', 'Pending');
+  if (delivered.reason === 'RunFailing' || delivered.reason === 'ExportFailing') return no('Ready', delivered);
+  if (permanent) {
+    const { reason, message } = delivered;
+    return condition('Ready', 'False', 'ExportFailing', message === '' ? reason : `${reason}: ${message}`);
+  }
+  return condition('Ready', 'True', 'Scheduled');
+}
+
+/** How an ExportScript is shown from its first sight until it was looked at (C19). */
+export const pendingScriptConditions = (): ConditionFact[] => pendingConditions(EXPORT_SCRIPT_REASONS);
+
+/**
+ * All conditions of an ExportScript, in a fixed order. Reconciling and Stalled are there only while they hold, so that
+ * neither is left behind: what is missing is Reconciling for two minutes of this attempt, then Stalled.
+ */
+export function scriptConditions(facts: ScriptFacts, attempt: Attempt): ConditionFact[] {
+  const resolved = resolvedOf(facts);
+  const compiled = compiledOf(facts);
+  const isBlocked = resolved.status === 'False' || compiled.status === 'False';
+  const scheduled = scheduledOf(facts, isBlocked);
+  const delivered = deliveredOf(facts);
+  const permanent = isPermanent(facts);
+  const ready = readyOf({ resolved, compiled, scheduled, delivered }, permanent);
+  const { reason, message } = ready;
+  const missing = resolved.status === 'False' && MAY_COME.has((facts.plugin ?? facts.source)?.reason ?? '');
+  const isComing = ready.status === 'False' && missing && mayStillCome(reason, attempt);
+  const isStuck = ready.status === 'False' && !isComing && (isBlocked || permanent);
   return [
     ready,
-    unresolved === undefined ? conditionOf('Resolved', 'True', 'Resolved') : no('Resolved', unresolved),
-    compiledOf(facts),
-    scheduledOf(facts, fault !== undefined),
-    deliveredOf(facts),
-    facts.incomplete === undefined
-      ? conditionOf('Complete', 'True', 'NothingMissing')
-      : no('Complete', facts.incomplete),
-    ...(pending ? [conditionOf('Reconciling', 'True', 'Pending')] : []),
-    ...(stalled && ready.status === 'False' ? [conditionOf('Stalled', 'True', ready.reason, ready.message)] : []),
+    resolved,
+    compiled,
+    scheduled,
+    delivered,
+    facts.incomplete !== undefined
+      ? no('Complete', facts.incomplete)
+      : ready.status === 'Unknown'
+        ? condition('Complete', 'Unknown', 'Pending')
+        : condition('Complete', 'True', 'NothingMissing'),
+    ...(ready.status === 'Unknown' || isComing ? [condition('Reconciling', 'True', reason, message)] : []),
+    ...(isStuck ? [condition('Stalled', 'True', reason, message)] : []),
   ];
 }

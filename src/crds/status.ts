@@ -13,6 +13,9 @@ export interface Condition {
   readonly observedGeneration: number;
 }
 
+/** What the next judgement needs of a condition that was there. */
+export type KeptCondition = Omit<Condition, 'message'>;
+
 /** A condition before it is compared with what was there. */
 export type ConditionFact = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
@@ -100,34 +103,44 @@ export interface OtelPluginStatus {
   };
 }
 
+/** Of a text from outside. */
 const MESSAGE_BYTES_MAX = 512;
+/** Of a condition (C18): ours may be longer, e.g. by the commands that a user is to run. */
+export const CONDITION_MESSAGE_BYTES_MAX = 1024;
 
-/** Cuts a text from outside to what a status may carry, at a character's border. */
+/** Cuts a text from outside to what a status may carry, at a character's border and on one line. */
 export function cutMessage(text: string, bytesMax = MESSAGE_BYTES_MAX): string {
-  if (Buffer.byteLength(text) <= bytesMax) return text;
-  const cut = Buffer.from(text)
+  // oxlint-disable-next-line no-control-regex
+  const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').toWellFormed();
+  if (Buffer.byteLength(line) <= bytesMax) return line;
+  const cut = Buffer.from(line)
     .subarray(0, bytesMax - 3)
     .toString('utf8');
   return `${cut.replace(/\uFFFD+$/, '')}…`;
 }
+
+/** A Reconciling condition is one attempt: another reason or generation is another attempt, which began now. */
+const isSameAttempt = (before: KeptCondition, fact: ConditionFact, generation: number): boolean =>
+  fact.type !== 'Reconciling' || (before.reason === fact.reason && before.observedGeneration === generation);
 
 /**
  * Puts facts into conditions: `lastTransitionTime` is kept while the status is the same (Kubernetes API conventions,
  * "Typical status properties"); conditions that are no longer a fact are gone.
  */
 export function mergeConditions(
-  previous: readonly Condition[],
+  previous: readonly KeptCondition[],
   facts: readonly ConditionFact[],
   generation: number,
   now: string,
 ): Condition[] {
   return facts.map((fact) => {
     const before = previous.find((condition) => condition.type === fact.type);
+    const isSame = before?.status === fact.status && isSameAttempt(before, fact, generation);
     return {
       ...fact,
-      message: cutMessage(fact.message),
+      message: cutMessage(fact.message, CONDITION_MESSAGE_BYTES_MAX),
       observedGeneration: generation,
-      lastTransitionTime: before?.status === fact.status ? before.lastTransitionTime : now,
+      lastTransitionTime: isSame ? before.lastTransitionTime : now,
     };
   });
 }

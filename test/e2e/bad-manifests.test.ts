@@ -130,7 +130,8 @@ describe('manifests with mistakes', () => {
     expect(conditionOf(local.status('typo'), 'Ready')).toMatchObject({ status: 'False', reason: 'CompileFailed' });
     expect(conditionOf(local.status('keyless'), 'Resolved')).toMatchObject({
       status: 'False',
-      reason: 'SecretNotFound',
+      reason: 'CredentialsMissing',
+      message: expect.stringMatching(/^SecretNotFound: /),
     });
     expect(pluginCondition('nokey', 'CredentialsResolved')).toMatchObject({
       status: 'False',

@@ -1,4 +1,5 @@
 // What the runtime and the collector say of themselves, taken from time to time, in the words of conditions.
+import { deliveryFault } from '../../crds/delivery-faults.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import type { OtelPluginStatus } from '../../crds/status.ts';
 import type { BlindSource } from '../../model/loss.ts';
@@ -38,8 +39,7 @@ export function createObservations(): Observations {
   function retrying(uid: string): Fault | undefined {
     const error = deliveryOf(uid)?.lastError;
     if (error === undefined || !failing.has(uid)) return undefined;
-    const { code, message } = error;
-    return { reason: 'Retrying', message: message.startsWith(code) ? message : `${code}: ${message}` };
+    return deliveryFault(error.code, error.message, false).fault;
   }
 
   /** Rows are missing, or will be. */

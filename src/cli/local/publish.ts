@@ -1,6 +1,6 @@
 // Statuses out: computed by the pure functions of crds and controllers, shown by the view and written to the state folder.
 import type { Dispatcher } from '../../controllers/dispatcher.ts';
-import { scheduleOf, type Desired, type DesiredPlugin, type DesiredScript } from '../../controllers/desired.ts';
+import { scheduleOfDesired, type Desired, type DesiredPlugin, type DesiredScript } from '../../controllers/desired.ts';
 import { exportScriptStatus, heldUp } from '../../controllers/exportscript/status.ts';
 import { NEW_RECORD, type ScriptRecord } from '../../controllers/exportscript/track.ts';
 import type { ManifestProblem } from '../../crds/manifest.ts';
@@ -51,7 +51,7 @@ export function dispatcherState(dispatcher: Dispatcher, desired: Desired): Map<s
     const state = dispatcher.progress(script.uid);
     if (state === undefined) return { deliveredUntil: undefined, nextWindow: undefined };
     const { finishedUntil: start, deliveredUntil } = state;
-    const { suspend, windowNs } = scheduleOf(script);
+    const { suspend, windowNs } = scheduleOfDesired(script);
     // what is finished need not end on the grid: the window's length may have been another one
     return { deliveredUntil, nextWindow: suspend ? undefined : { start, end: boundaryAfter(start, windowNs) } };
   };
@@ -134,7 +134,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
       scripts.get(script.uid)?.conditions.some(({ type, status }) => type === 'Ready' && status === 'True'),
     );
     const fault = resolution.ok ? undefined : resolution;
-    const conditions = pluginConditions({
+    const generation = object.metadata.generation ?? 1;
+    const previous = plugins.get(uid)?.conditions ?? [];
+    const pluginFacts = {
       enabled: object.spec.enabled ?? true,
       destination: fault?.condition === 'destination' ? fault.fault : undefined,
       credentials: fault?.condition === 'credentials' ? fault.fault : undefined,
@@ -142,9 +144,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       delivery: observed.delivery(uid),
       collector: observed.collectorFault(),
       runtime: stateFault(facts),
-    });
-    const generation = object.metadata.generation ?? 1;
-    const previous = plugins.get(uid)?.conditions ?? [];
+    };
+    const conditions = pluginConditions(pluginFacts, { generation, previous, nowMs: nowMs() });
     return {
       observedGeneration: generation,
       conditions: mergeConditions(previous, conditions, generation, new Date(nowMs()).toISOString()),

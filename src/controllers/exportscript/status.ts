@@ -44,7 +44,7 @@ export function heldUp({ consecutiveFailures, lastError }: ScriptRecord): Fault 
 export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   const { record, compiled, nowMs } = input;
   const fault = compiled === undefined ? undefined : compileFault(compiled);
-  const conditions = scriptConditions({
+  const facts = {
     suspended: input.suspended,
     plugin: input.plugin,
     pluginDisabled: input.pluginDisabled,
@@ -57,7 +57,9 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
     consecutiveFailures: record.consecutiveFailures,
     delivery: input.retrying === undefined ? record.delivery : { ok: false, fault: input.retrying, permanent: false },
     incomplete: incompleteOf(record, nowMs),
-  });
+  };
+  const previous = input.previous?.conditions ?? [];
+  const conditions = scriptConditions(facts, { generation: input.generation, previous, nowMs });
   const [first] = compiled?.diagnostics.filter(({ severity }) => severity === 'error') ?? [];
   const compileError =
     first === undefined
@@ -71,12 +73,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   return {
     observedGeneration: input.generation,
     scriptHash: compiled?.scriptHash ?? '',
-    conditions: mergeConditions(
-      input.previous?.conditions ?? [],
-      conditions,
-      input.generation,
-      new Date(nowMs).toISOString(),
-    ),
+    conditions: mergeConditions(previous, conditions, input.generation, new Date(nowMs).toISOString()),
     ...(deliveredUntil === undefined ? {} : { deliveredUntil }),
     ...(lastWindow === undefined
       ? {}
