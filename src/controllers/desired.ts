@@ -147,10 +147,22 @@ export function desiredOf(all: Manifests, presetNames: readonly string[]): Desir
 const NS_PER_MS = 1_000_000n;
 const ns = (duration: string): bigint => BigInt(parseDurationMs(duration) ?? 0) * NS_PER_MS;
 
-/** The schedule's view of a script. A disabled plugin suspends its scripts. */
-export const scheduleOf = ({ uid, object: { spec }, plugin }: DesiredScript): ScriptSchedule => ({
+/** The schedule's view of a script. `disabled`: its plugin is, which suspends its scripts. */
+export const scheduleOf = ({
+  uid,
+  spec,
+  disabled,
+}: {
+  readonly uid: string;
+  readonly spec: Pick<ExportScript['spec'], 'window' | 'catchUp' | 'suspend'>;
+  readonly disabled: boolean;
+}): ScriptSchedule => ({
   uid,
   windowNs: ns(spec.window ?? '10s'),
   catchUp: { policy: spec.catchUp?.policy ?? 'All', maxAgeNs: ns(spec.catchUp?.maxAge ?? '15m') },
-  suspend: (spec.suspend ?? false) || plugin?.object.spec.enabled === false,
+  suspend: (spec.suspend ?? false) || disabled,
 });
+
+/** The same of a script of `desiredOf`. */
+export const scheduleOfDesired = ({ uid, object: { spec }, plugin }: DesiredScript): ScriptSchedule =>
+  scheduleOf({ uid, spec, disabled: plugin?.object.spec.enabled === false });

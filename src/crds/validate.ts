@@ -101,6 +101,13 @@ function check<S, T extends { readonly spec: S }>(
   return problems.length === 0 ? { ok: true, value: copy } : { ok: false, problems };
 }
 
+/** What is wrong with an object, in one line. */
+export const problemText = (problems: readonly Problem[]): string =>
+  problems
+    .slice(0, 3)
+    .map(({ pointer, message }) => `${pointer.slice(1).replaceAll('/', '.')}: ${message}`)
+    .join('; ');
+
 /** Checks and completes an OtelPlugin; the value given is not changed. */
 export const validateOtelPlugin = (value: unknown): Validated<OtelPlugin> =>
   check(value, validators.OtelPlugin, otelPluginRules);

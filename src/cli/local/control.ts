@@ -1,7 +1,7 @@
 // The control loop of `sluice local`: gather from a folder, decide with the operator's own pure functions, apply to the
 // in-process runtime, publish statuses. What the operator does with an API server, here with files.
 import { createDispatcher, type Dispatcher, type ScheduledScript } from '../../controllers/dispatcher.ts';
-import { desiredOf, scheduleOf, type Desired } from '../../controllers/desired.ts';
+import { desiredOf, scheduleOfDesired, type Desired } from '../../controllers/desired.ts';
 import { isScriptStatus, resumeRecord } from '../../controllers/exportscript/resume.ts';
 import { compileFault } from '../../controllers/exportscript/status.ts';
 import {
@@ -142,7 +142,7 @@ export function createControl(options: ControlOptions): Control {
       if (compiled === undefined || compileFault(compiled) !== undefined) return [];
       const { timeout = '30s', maxRows = 100_000 } = script.object.spec;
       return {
-        schedule: scheduleOf(script),
+        schedule: scheduleOfDesired(script),
         run: {
           scriptHash: compiled.scriptHash,
           scriptName: `${script.namespace}/${script.name}`,

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { packConditions, hashConditions } from '../../crds/condition-memory.ts';
 import type { ExportScriptSpec } from '../../crds/export-script.ts';
-import { validateExportScript } from '../../crds/validate.ts';
+import { problemText, validateExportScript } from '../../crds/validate.ts';
 import type { KubeObject, OwnerReference } from '../../kube/types.ts';
 
 /** Asks for a manual run; the value is a token of the user's choice. */
@@ -96,12 +96,7 @@ export function slimScript(object: KubeObject, texts: ScriptTexts): SlimScript {
       ...(metadata.ownerReferences === undefined ? {} : { ownerReferences: metadata.ownerReferences.map(slimOwner) }),
     },
     spec: checked.ok ? slimSpec(checked.value.spec, texts) : undefined,
-    problem: checked.ok
-      ? undefined
-      : checked.problems
-          .slice(0, 3)
-          .map(({ pointer, message }) => `${pointer.slice(1).replaceAll('/', '.')}: ${message}`)
-          .join('; '),
+    problem: checked.ok ? undefined : problemText(checked.problems),
     runNow: token === undefined || token === '' ? undefined : token.slice(0, TOKEN_CHARS_MAX),
     conditions: packConditions(conditions),
     conditionsHash: hashConditions(conditions),

@@ -1,7 +1,7 @@
 // An OtelPlugin from the API server -> what the operator keeps of it. Pure.
 import { hashConditions, packConditions } from '../../crds/condition-memory.ts';
 import type { OtelPlugin } from '../../crds/otel-plugin.ts';
-import { validateOtelPlugin } from '../../crds/validate.ts';
+import { problemText, validateOtelPlugin } from '../../crds/validate.ts';
 import type { KubeObject } from '../../kube/types.ts';
 
 export interface SlimPlugin extends KubeObject {
@@ -18,13 +18,6 @@ export interface SlimPlugin extends KubeObject {
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
-
-/** What the rules say against an object, in one line. */
-export const problemText = (problems: readonly { readonly pointer: string; readonly message: string }[]): string =>
-  problems
-    .slice(0, 3)
-    .map(({ pointer, message }) => `${pointer.slice(1).replaceAll('/', '.')}: ${message}`)
-    .join('; ');
 
 export function slimPlugin(object: KubeObject): SlimPlugin {
   const { metadata } = object;

@@ -1,0 +1,108 @@
+// What the leader remembers of each ExportScript during its term: what was compiled, what its runs came to, and the facts
+// of its last reconcile, from which its status is made whenever it is written.
+import type { CompileResult } from '../../model/run.ts';
+import type { Fault } from '../../crds/script-conditions.ts';
+import { NEW_RECORD, type ScriptRecord } from './track.ts';
+
+/** What the last reconcile found. */
+export interface ScriptView {
+  readonly generation: number;
+  readonly windowNs: bigint;
+  readonly suspended: boolean;
+  readonly pluginKey: string;
+  readonly pluginUid: string | undefined;
+  readonly pluginFault: Fault | undefined;
+  readonly pluginDisabled: boolean;
+  readonly sourceFault: Fault | undefined;
+}
+
+export interface ScriptEntry {
+  readonly uid: string;
+  /** `namespace/name`. */
+  readonly key: string;
+  view: ScriptView | undefined;
+  /** Of source and arguments that `compiled` is of. */
+  compileKey: string | undefined;
+  compiled: CompileResult | undefined;
+  record: ScriptRecord;
+  /** `packConditions` of what was made last, or of what an earlier leader wrote. */
+  conditions: string;
+  /** `hashConditions` of what the API server answered to our last write. */
+  writtenHash: string | undefined;
+  writtenAtMs: number;
+  deliveredUntil: string | undefined;
+  manual: { readonly token: string; readonly outcome: string } | undefined;
+  /** The token of a manual run that is under way. */
+  manualRunning: string | undefined;
+  isReady: boolean;
+}
+
+export interface ScriptEntries {
+  get(key: string): ScriptEntry | undefined;
+  byUid(uid: string): ScriptEntry | undefined;
+  /** The entry of that very object; one of an object that had the name before is forgotten. */
+  open(
+    key: string,
+    uid: string,
+    conditions: string,
+  ): { readonly entry: ScriptEntry; readonly replaced: ScriptEntry | undefined };
+  forget(key: string): ScriptEntry | undefined;
+  all(): Iterable<ScriptEntry>;
+  readonly size: number;
+}
+
+/** `resumed`: what an earlier leader's status said, by uid; each is taken once. */
+export function createScriptEntries(resumed: Map<string, Partial<ScriptEntry>>): ScriptEntries {
+  const entries = new Map<string, ScriptEntry>();
+  const uids = new Map<string, ScriptEntry>();
+
+  function forget(key: string): ScriptEntry | undefined {
+    const entry = entries.get(key);
+    if (entry === undefined) return undefined;
+    entries.delete(key);
+    uids.delete(entry.uid);
+    return entry;
+  }
+
+  return {
+    get: (key) => entries.get(key),
+    byUid: (uid) => uids.get(uid),
+    open(key, uid, conditions) {
+      const known = entries.get(key);
+      if (known?.uid === uid) return { entry: known, replaced: undefined };
+      const replaced = forget(key);
+      const entry: ScriptEntry = {
+        uid,
+        key,
+        view: undefined,
+        compileKey: undefined,
+        compiled: undefined,
+        record: NEW_RECORD,
+        conditions,
+        writtenHash: undefined,
+        writtenAtMs: 0,
+        deliveredUntil: undefined,
+        manual: undefined,
+        manualRunning: undefined,
+        isReady: false,
+        ...resumed.get(uid),
+      };
+      resumed.delete(uid);
+      entries.set(key, entry);
+      uids.set(uid, entry);
+      return { entry, replaced };
+    },
+    forget,
+    all: () => entries.values(),
+    get size() {
+      return entries.size;
+    },
+  };
+}
+
+/** A compile's result without what only `sluice check` shows. Ten thousand of them are held. */
+export function slimCompiled({ scriptHash, diagnostics }: CompileResult): CompileResult {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error');
+  const warnings = diagnostics.filter(({ severity }) => severity === 'warning');
+  return { scriptHash, outputs: [], diagnostics: [...errors.slice(0, 20), ...warnings.slice(0, 1)] };
+}
