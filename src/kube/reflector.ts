@@ -35,6 +35,8 @@ export interface ReflectorOptions<W extends KubeObject, T extends KubeObject = W
   readonly indexes?: Readonly<Record<string, Index<T>>>;
   /** What the store keeps of an object; `managedFields` and the last-applied annotation are gone already (R10). */
   readonly transform?: (object: W) => T;
+  /** See `StoreOptions`. */
+  readonly freeze?: boolean;
   readonly metrics?: Metrics;
   /** Its abort stops the reflector; the store stays as it is. */
   readonly signal: AbortSignal;
@@ -92,6 +94,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
   };
   const store = createStore<T>({
     ...(options.indexes === undefined ? {} : { indexes: options.indexes }),
+    freeze: options.freeze === true,
     onError: (error) => report(error, 'listener'),
   });
   const count = countObjects(metrics, resource);

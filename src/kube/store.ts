@@ -6,8 +6,10 @@ export type Index<T> = (object: T) => readonly string[];
 
 export interface StoreOptions<T> {
   readonly indexes?: Readonly<Record<string, Index<T>>>;
-  /** What a listener threw. */
+  /** What a listener or an index threw; the store goes on. */
   readonly onError?: (error: unknown) => void;
+  /** Freezes what comes in, so that a test fails where someone writes to a shared object. */
+  readonly freeze?: boolean;
 }
 
 /** What was listed so far; nobody sees it before `commit`. */
@@ -37,20 +39,30 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
 
   const keyOfObject = ({ metadata }: KubeObject): string => keyOf(metadata.namespace, metadata.name);
 
+  const valuesOf = (index: Index<T>, object: T): readonly string[] => {
+    try {
+      return index(object);
+    } catch (error) {
+      options.onError?.(error);
+      return [];
+    }
+  };
+  const take = (object: T): T => (options.freeze === true ? deepFreeze(object) : object);
+
   const file = (key: string, before: T | undefined, after: T | undefined): void => {
-    for (const [name, valuesOf] of indexes) {
-      const index = found.get(name);
+    for (const [name, index] of indexes) {
+      const values = found.get(name);
       if (before !== undefined) {
-        for (const value of valuesOf(before)) {
-          const under = index?.get(value);
+        for (const value of valuesOf(index, before)) {
+          const under = values?.get(value);
           under?.delete(key);
-          if (under?.size === 0) index?.delete(value);
+          if (under?.size === 0) values?.delete(value);
         }
       }
       if (after === undefined) continue;
-      for (const value of valuesOf(after)) {
-        const under = index?.get(value);
-        if (under === undefined) index?.set(value, new Map([[key, after]]));
+      for (const value of valuesOf(index, after)) {
+        const under = values?.get(value);
+        if (under === undefined) values?.set(value, new Map([[key, after]]));
         else under.set(key, after);
       }
     }
@@ -93,7 +105,8 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
       listeners.push(listener);
     },
 
-    set: (object) => {
+    set: (incoming) => {
+      const object = take(incoming);
       const key = keyOfObject(object);
       const before = objects.get(key);
       objects.set(key, object);
@@ -119,7 +132,7 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
             known !== undefined &&
             known.metadata.uid === object.metadata.uid &&
             known.metadata.resourceVersion === object.metadata.resourceVersion;
-          next.set(key, same ? known : object);
+          next.set(key, same ? known : take(object));
         },
         keep: (object) => {
           const key = keyOfObject(object);
@@ -151,4 +164,10 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
       };
     },
   };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
 }
