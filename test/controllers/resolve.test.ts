@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { referencesOf, resolveDestination, type KeyLookup } from '../../src/controllers/otelplugin/resolve.ts';
 import { ownedScripts } from '../../src/controllers/otelplugin/presets.ts';
+import { secretGrantCommands } from '../../src/crds/secret-access.ts';
 import { validateOtelPlugin } from '../../src/crds/validate.ts';
 import type { OtelPlugin } from '../../src/crds/otel-plugin.ts';
 
@@ -135,16 +136,13 @@ describe('references', () => {
   test('to a Secret that the operator may not read end with the two commands that allow it', () => {
     const result = resolveDestination(pluginOf({ auth: { bearer: ref('token', 'secret-of-others') } }), lookup, {
       namespace: 'shop',
-      serviceAccount: 'sluice-system:sluice-operator',
+      operatorNamespace: 'sluice-system',
     });
     expect(result).toMatchObject({ condition: 'credentials', fault: { reason: 'SecretForbidden' } });
     const { message } = 'fault' in result ? result.fault : { message: '' };
-    expect(message).toContain(
-      'kubectl -n shop create role sluice-read-secret-of-others --verb=get,list,watch --resource=secrets --resource-name=secret-of-others',
-    );
-    expect(message).toContain(
-      'kubectl -n shop create rolebinding sluice-read-secret-of-others --role=sluice-read-secret-of-others --serviceaccount=sluice-system:sluice-operator',
-    );
+    const [role, binding] = secretGrantCommands('shop', 'secret-of-others', 'sluice-system');
+    expect(message).toContain(role);
+    expect(message).toContain(binding);
     expect(Buffer.byteLength(message)).toBeLessThanOrEqual(512);
   });
 

@@ -30,8 +30,8 @@ export interface PluginReconcileOptions {
   readonly scriptType: ResourceType;
   readonly dispatch: Pick<Dispatch, 'putDestination' | 'removeDestination'>;
   readonly presetNames: readonly string[];
-  /** `namespace:name` of the operator's service account. */
-  readonly serviceAccount: string;
+  /** The operator's own, for the commands that let it read a Secret. */
+  readonly operatorNamespace: string;
   /** What scripts see of it has changed, or it is gone. */
   readonly onChange: (key: string, entry: PluginEntry | undefined) => void;
   readonly onGone: (entry: PluginEntry) => void;
@@ -134,7 +134,7 @@ export function createPluginReconcile(
     }
     const lookup = options.references.use(pluginUser(key), namespace, referencesOf(object.spec));
     const names = (object.spec.presets?.include ?? []).map((preset) => ownedScriptName(name, preset));
-    const reader: Reader = { namespace, serviceAccount: options.serviceAccount };
+    const reader: Reader = { namespace, operatorNamespace: options.operatorNamespace };
     const named = {
       uid,
       namespace,

@@ -3,6 +3,7 @@
 import { parseDurationMs } from '../../crds/duration.ts';
 import type { OtelPlugin } from '../../crds/otel-plugin.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
+import { secretForbidden } from '../../crds/secret-access.ts';
 import type { Destination, DestinationTls } from '../../model/destination.ts';
 
 /** The values of an object that a manifest names, or why they are not there. */
@@ -19,8 +20,7 @@ export type KeyLookup = (kind: 'Secret' | 'ConfigMap', name: string) => KeyValue
 /** Who is to be given the right to read a Secret, and where that is. */
 export interface Reader {
   readonly namespace: string;
-  /** `namespace:name` of the operator's service account. */
-  readonly serviceAccount: string;
+  readonly operatorNamespace: string;
 }
 
 export type Resolution =
@@ -57,24 +57,16 @@ function valuesOf(
     case 'absent':
       throw new Unresolved(`${kind}NotFound`, `${kind} "${name}" is not there; create it`);
     case 'forbidden':
-      throw new Unresolved(`${kind}Forbidden`, grantText(kind, name, reader));
+      if (kind === 'Secret' && reader !== undefined) {
+        const { reason, message } = secretForbidden(reader.namespace, name, reader.operatorNamespace);
+        throw new Unresolved(reason, message);
+      }
+      throw new Unresolved(`${kind}Forbidden`, `the operator may not read ${kind} "${name}"`);
     case 'pending':
       throw new Unresolved('Pending', `${kind} "${name}" is being read`);
     default:
       return values;
   }
-}
-
-/** The two commands by which the owner of an object lets the operator read it (least: by name, get, list and watch). */
-function grantText(kind: 'Secret' | 'ConfigMap', name: string, reader: Reader | undefined): string {
-  if (reader === undefined) return `the operator may not read ${kind} "${name}"`;
-  const { namespace, serviceAccount } = reader;
-  const role = `sluice-read-${name}`.slice(0, 63).replace(/[^a-z0-9]+$/, '');
-  return (
-    `the operator may not read it; allow it with: ` +
-    `kubectl -n ${namespace} create role ${role} --verb=get,list,watch --resource=${kind.toLowerCase()}s --resource-name=${name} && ` +
-    `kubectl -n ${namespace} create rolebinding ${role} --role=${role} --serviceaccount=${serviceAccount}`
-  );
 }
 
 function valueAt(look: Look, kind: 'Secret' | 'ConfigMap', { name, key }: SecretKey): string {
