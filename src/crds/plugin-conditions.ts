@@ -1,15 +1,17 @@
 // Facts about an OtelPlugin -> its conditions. Ready is computed from the others and `spec.enabled`. Pure.
 import { mayStillCome, type Attempt } from './attempt.ts';
 import { PERMANENT_REASONS } from './delivery-faults.ts';
-import { conditionsFrom, OTEL_PLUGIN_REASONS, pendingConditions } from './reasons.ts';
+import { OTEL_PLUGIN_REASONS } from './plugin-reasons.ts';
+import { conditionsFrom, pendingConditions } from './reason-table.ts';
 import type { Fault } from './script-conditions.ts';
+import { OBJECTS_MISSING } from './shared-reasons.ts';
 import type { ConditionFact } from './status.ts';
 
 export interface PluginFacts {
   readonly enabled: boolean;
   /** The destination's type or address cannot be used at all: DestinationNotAvailable, EndpointForbidden. */
   readonly destination: Fault | undefined;
-  /** SecretNotFound, ConfigMapNotFound, KeyNotFound, SecretForbidden, InvalidValue. */
+  /** SecretNotFound, ConfigMapNotFound, KeyNotFound, SecretForbidden, InvalidValue; Pending while they are being read. */
   readonly credentials: Fault | undefined;
   /** PresetNotFound, NameTaken. */
   readonly presets: Fault | undefined;
@@ -24,11 +26,11 @@ export interface PluginFacts {
 const condition = conditionsFrom(OTEL_PLUGIN_REASONS);
 type Type = keyof typeof OTEL_PLUGIN_REASONS;
 
+/** A fault with reason Pending is none yet: it is being looked up. */
 const fromFault = (type: Type, fault: Fault | undefined, good: string): ConditionFact =>
-  fault === undefined ? condition(type, 'True', good) : condition(type, 'False', fault.reason, fault.message);
-
-/** What may be on its way with the same `kubectl apply`; InvalidValue is there and wrong. */
-const MAY_COME = new Set(['SecretNotFound', 'ConfigMapNotFound', 'KeyNotFound', 'SecretForbidden']);
+  fault === undefined
+    ? condition(type, 'True', good)
+    : condition(type, fault.reason === 'Pending' ? 'Unknown' : 'False', fault.reason, fault.message);
 
 function deliveredOf({ destination, delivery }: PluginFacts): ConditionFact {
   if (destination !== undefined) return fromFault('Delivered', destination, 'Acknowledged');
@@ -49,8 +51,9 @@ function faultOf(
     return { fault: { reason, message }, kind: 'permanent' };
   }
   if (credentials.status === 'False') {
-    return { fault: credentials, kind: MAY_COME.has(credentials.reason) ? 'missing' : 'permanent' };
+    return { fault: credentials, kind: OBJECTS_MISSING.includes(credentials.reason) ? 'missing' : 'permanent' };
   }
+  if (credentials.status === 'Unknown') return { fault: credentials, kind: 'passing' };
   if (delivered.status === 'False' && PERMANENT_REASONS.has(reason)) {
     return { fault: { reason: 'ExportFailing', message: `${reason}: ${message}` }, kind: 'permanent' };
   }
@@ -74,7 +77,8 @@ export function pluginConditions(facts: PluginFacts, attempt: Attempt): Conditio
     ? fromFault('Ready', found?.fault, 'Configured')
     : condition('Ready', 'True', 'Suspended', 'spec.enabled is false');
   const { reason, message } = ready;
-  const isComing = found !== undefined && found.kind !== 'permanent' && mayStillCome(reason, attempt);
+  const isComing =
+    ready.status === 'Unknown' || (found !== undefined && found.kind !== 'permanent' && mayStillCome(reason, attempt));
   const isStuck = found !== undefined && found.kind !== 'passing' && !isComing;
   return [
     ready,

@@ -3,7 +3,9 @@
 // three failed windows. Pure.
 import { mayStillCome, type Attempt } from './attempt.ts';
 import { PERMANENT_REASONS } from './delivery-faults.ts';
-import { conditionsFrom, EXPORT_SCRIPT_REASONS, pendingConditions } from './reasons.ts';
+import { EXPORT_SCRIPT_REASONS } from './script-reasons.ts';
+import { conditionsFrom, pendingConditions } from './reason-table.ts';
+import { CREDENTIALS, OBJECTS_MISSING } from './shared-reasons.ts';
 import type { ConditionFact } from './status.ts';
 
 /** Windows that may fail in a row before Ready goes False. */
@@ -18,11 +20,14 @@ export interface Fault {
 
 export interface ScriptFacts {
   readonly suspended: boolean;
-  /** The plugin cannot be used: PluginNotFound (also where it does not allow this namespace), or what the plugin lacks. */
+  /**
+   * The plugin cannot be used: PluginNotFound (also where it does not allow this namespace), what the plugin lacks, or
+   * Pending while it is being looked up.
+   */
   readonly plugin: Fault | undefined;
   /** The plugin says `enabled: false`. */
   readonly pluginDisabled: boolean;
-  /** The script text cannot be had: ConfigMapNotFound, KeyNotFound, PresetNotFound. */
+  /** The script text cannot be had: ConfigMapNotFound, KeyNotFound, PresetNotFound; or Pending. */
   readonly source: Fault | undefined;
   /** `undefined`: not compiled yet. */
   readonly compiled: { readonly fault: Fault | undefined; readonly warnings: number } | undefined;
@@ -41,19 +46,15 @@ export interface ScriptFacts {
 
 const condition = conditionsFrom(EXPORT_SCRIPT_REASONS);
 type Type = keyof typeof EXPORT_SCRIPT_REASONS;
-const no = (type: Type, { reason, message }: Fault): ConditionFact => condition(type, 'False', reason, message);
+/** A fault with reason Pending is none yet: it is being looked up. */
+const no = (type: Type, { reason, message }: Fault): ConditionFact =>
+  condition(type, reason === 'Pending' ? 'Unknown' : 'False', reason, message);
 
 /** Faults of the plugin that are about its credentials: the script only says that they are missing. */
-const OF_CREDENTIALS = new Set([
-  'SecretNotFound',
-  'ConfigMapNotFound',
-  'KeyNotFound',
-  'SecretForbidden',
-  'InvalidValue',
-]);
+const OF_CREDENTIALS: ReadonlySet<string> = new Set(Object.keys(CREDENTIALS));
 
 /** What may be on its way with the same `kubectl apply`; other faults are Stalled at once. */
-const MAY_COME = new Set(['PluginNotFound', 'SecretNotFound', 'ConfigMapNotFound', 'KeyNotFound', 'SecretForbidden']);
+const MAY_COME: ReadonlySet<string> = new Set(['PluginNotFound', ...OBJECTS_MISSING]);
 
 function resolvedOf({ plugin, source }: ScriptFacts): ConditionFact {
   if (plugin !== undefined && OF_CREDENTIALS.has(plugin.reason))
@@ -70,12 +71,12 @@ function compiledOf({ compiled }: ScriptFacts): ConditionFact {
     : condition('Compiled', 'True', 'CompiledWithWarnings', '`sluice check` shows the warnings');
 }
 
-function scheduledOf(facts: ScriptFacts, isBlocked: boolean): ConditionFact {
+function scheduledOf(facts: ScriptFacts, isBlocked: boolean, isPending: boolean): ConditionFact {
   if (facts.suspended) return condition('Scheduled', 'False', 'Suspended', 'spec.suspend is true');
   if (facts.pluginDisabled) return condition('Scheduled', 'False', 'Suspended', 'the plugin is disabled');
   if (facts.schedule !== undefined) return no('Scheduled', facts.schedule);
   if (isBlocked) return condition('Scheduled', 'False', 'NotReady', 'see Resolved and Compiled');
-  if (facts.compiled === undefined) return condition('Scheduled', 'Unknown', 'Pending');
+  if (isPending) return condition('Scheduled', 'Unknown', 'Pending');
   return condition('Scheduled', 'True', 'Scheduled');
 }
 
@@ -112,7 +113,7 @@ function readyOf({ resolved, compiled, scheduled, delivered }: Others, permanent
   if (scheduled.reason === 'Suspended') return condition('Ready', 'True', 'Suspended', scheduled.message);
   if (resolved.status === 'False') return no('Ready', resolved);
   if (compiled.status === 'False') return no('Ready', compiled);
-  if (compiled.status === 'Unknown') return condition('Ready', 'Unknown', 'Pending');
+  if (resolved.status === 'Unknown' || compiled.status === 'Unknown') return condition('Ready', 'Unknown', 'Pending');
   if (delivered.reason === 'RunFailing' || delivered.reason === 'ExportFailing') return no('Ready', delivered);
   if (permanent) {
     const { reason, message } = delivered;
@@ -132,7 +133,8 @@ export function scriptConditions(facts: ScriptFacts, attempt: Attempt): Conditio
   const resolved = resolvedOf(facts);
   const compiled = compiledOf(facts);
   const isBlocked = resolved.status === 'False' || compiled.status === 'False';
-  const scheduled = scheduledOf(facts, isBlocked);
+  const isPending = resolved.status === 'Unknown' || compiled.status === 'Unknown';
+  const scheduled = scheduledOf(facts, isBlocked, isPending);
   const delivered = deliveredOf(facts);
   const permanent = isPermanent(facts);
   const ready = readyOf({ resolved, compiled, scheduled, delivered }, permanent);

@@ -63,6 +63,15 @@ export const SCRIPT_SITUATIONS: readonly Situation<ScriptFacts>[] = [
     'Ready=Unknown/Pending Resolved=True/Resolved Compiled=Unknown/Pending Scheduled=Unknown/Pending ' +
       'Delivered=Unknown/Pending Complete=Unknown/Pending Reconciling=True/Pending',
   ),
+  ...(['plugin', 'source'] as const).map((what) =>
+    script(
+      `the ${what} being looked up: Unknown and Reconciling`,
+      'waiting',
+      { [what]: { reason: 'Pending', message: '' } },
+      'Ready=Unknown/Pending Resolved=Unknown/Pending Compiled=True/Compiled Scheduled=Unknown/Pending ' +
+        'Delivered=True/Acknowledged Complete=Unknown/Pending Reconciling=True/Pending',
+    ),
+  ),
   script(
     'compiled and planned: Ready before the first window',
     'ready',
@@ -238,6 +247,13 @@ export const PLUGIN_SITUATIONS: readonly Situation<PluginFacts>[] = [
     'ready',
     {},
     `Ready=True/Configured CredentialsResolved=True/Resolved ${ACKNOWLEDGED} ${REST}`,
+  ),
+  plugin(
+    'credentials being read: Unknown and Reconciling',
+    'waiting',
+    { credentials: { reason: 'Pending', message: '' } },
+    `Ready=Unknown/Pending CredentialsResolved=Unknown/Pending ${ACKNOWLEDGED} ${REST} Reconciling=True/Pending`,
+    { waitedMs: LONG },
   ),
   ...['SecretNotFound', 'ConfigMapNotFound', 'KeyNotFound', 'SecretForbidden'].flatMap((reason) => [
     plugin(
