@@ -1,5 +1,5 @@
 // A script's facts and its record -> the status that users read. Pure.
-import { mergeConditions, type ExportScriptStatus } from '../../crds/status.ts';
+import { mergeConditions, type ExportScriptStatus, type KeptCondition } from '../../crds/status.ts';
 import { scriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import type { CompileResult } from '../../model/run.ts';
 import { formatTime, type TimeNs } from '../../model/time.ts';
@@ -18,7 +18,8 @@ export interface StatusInput {
   readonly record: ScriptRecord;
   readonly deliveredUntil: TimeNs | undefined;
   readonly nextWindow: { readonly start: TimeNs; readonly end: TimeNs } | undefined;
-  readonly previous: ExportScriptStatus | undefined;
+  readonly previous:
+    { readonly conditions: readonly KeptCondition[]; readonly deliveredUntil?: string | undefined } | undefined;
   readonly nowMs: number;
 }
 
