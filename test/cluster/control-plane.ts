@@ -53,6 +53,10 @@ export interface ControlPlane {
   readonly caFile: string;
   /** Path of the administrator's kubeconfig. */
   readonly kubeconfig: string;
+  /** Put before a command, it runs where the servers run, and with real nodes reaches pods' and Services' addresses. */
+  readonly enter: readonly string[];
+  /** As `kubeconfig`, for what runs there. */
+  readonly insideKubeconfig: string;
   /** As the administrator. */
   readonly kubectl: Kubectl;
   /** Path of a kubeconfig with a fresh token of this service account, and its namespace as default. The token is good for an hour. */
@@ -106,126 +110,141 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { name, network, controllerManager = true, scheduler = false } = options;
-  const [etcd = ''] = binaries('etcd', 'etcd');
-  const [apiServer = '', kubectlBinary = '', manager = '', schedulerBinary = ''] = binaries(
-    'kubernetes',
-    'kube-apiserver',
-    'kubectl',
-    ...(controllerManager || scheduler ? ['kube-controller-manager', 'kube-scheduler'] : []),
-  );
+  const { name, network, lifeMs = 20 * 60_000 } = options;
+  const programs = programsFor(options);
   const instance = createInstance(name, network?.down, options.dir);
-  const { dir } = instance;
-  const life = setTimeout(
-    () => {
-      process.stderr.write(`\n*** the control plane ${name} has outlived its time and is ended ***\n`);
-      stop().catch(() => {});
-    },
-    options.lifeMs ?? 20 * 60_000,
-  );
-  life.unref();
   let isStopped = false;
   const stop = async (): Promise<void> => {
     if (isStopped) return;
     isStopped = true;
     clearTimeout(life);
     try {
-      network?.down(dir);
+      network?.down(instance.dir);
     } finally {
       await instance.remove();
     }
   };
+  const life = setTimeout(() => {
+    process.stderr.write(`\n*** the control plane ${name} has outlived its time and is ended ***\n`);
+    stop().catch(() => {});
+  }, lifeMs);
+  life.unref();
   try {
-    await network?.up(dir);
-    const [port, etcdPort] = await Promise.all([freePort(), network === undefined ? freePort() : 2379]);
-    const secure = network?.port ?? port;
-    const address = network?.address ?? '127.0.0.1';
-    const authority = await createCertificateAuthority(join(dir, 'pki'));
-    await issueAll(authority, address);
-    const url = `https://127.0.0.1:${port}`;
-    const inside = `https://127.0.0.1:${secure}`;
-    const config = (file: string, user: string, server: string): string =>
-      writeKubeconfig(join(dir, file), { server, caFile: authority.caFile, user: clientOf(authority, user) });
-    const kubeconfig = config('admin.conf', 'admin', url);
-    config('controller-manager.conf', 'controller-manager', inside);
-    config('scheduler.conf', 'scheduler', inside);
-    config('inside.conf', 'admin', inside);
-    writeFileSync(join(dir, 'audit-policy.json'), AUDIT_POLICY);
-    const commands: Record<ServerName, string[]> = {
-      etcd: [etcd, ...etcdFlags(name, etcdPort)],
-      apiserver: [apiServer, ...apiServerFlags({ address, secure, etcdPort, hasNetwork: network !== undefined })],
-      'controller-manager': [manager, ...controllerManagerFlags(), ...(options.controllerManagerArgs ?? [])],
-      scheduler: [schedulerBinary, ...componentFlags('scheduler')],
-    };
-    commands.apiserver.push(...(options.apiServerArgs ?? []));
-    const running = new Map<ServerName, Server>();
-    const launch = (server: ServerName): void =>
-      void running.set(server, instance.start(server, [...(network?.enter ?? []), ...commands[server]]));
-    const log = (server: string): string => instance.log(server).slice(-3000);
-    const ready = (): Promise<void> =>
-      waitFor(
-        `the API server of ${name}`,
-        () => {
-          for (const needed of ['etcd', 'apiserver'] as const)
-            if (running.get(needed)?.isRunning() === false) throw new GiveUp(`${needed} has ended:\n${log(needed)}`);
-          return isReady(port, authority);
-        },
-        READY_MS,
-      );
-    launch('etcd');
-    launch('apiserver');
-    network?.forward(instance, port);
-    await ready();
-    const kubectlAs = (file: string): Kubectl => kubectlWith(kubectlBinary, file, join(dir, 'kubectl-cache'));
-    const kubectl = kubectlAs(kubeconfig);
-    if (scheduler) launch('scheduler');
-    if (controllerManager) {
-      launch('controller-manager');
-      const account = ['get', 'serviceaccount', 'default', '--namespace', 'default'];
-      await waitFor('the default service account', () => kubectl(account).then(() => true), READY_MS);
-    }
-    const auditEvents = (): AuditEvent[] => readAuditLog(join(dir, 'audit.log'));
-    return {
-      dir,
-      instance,
-      authority,
-      url,
-      caFile: authority.caFile,
-      kubeconfig,
-      kubectl,
-      kubectlAs,
-      auditEvents,
-      log,
-      stop,
-      async tokenKubeconfig(namespace, serviceAccount) {
-        const token = await kubectl(['create', 'token', serviceAccount, '--namespace', namespace, '--duration', '1h']);
-        const file = join(dir, `${namespace}-${serviceAccount}.conf`);
-        return writeKubeconfig(file, {
-          server: url,
-          caFile: authority.caFile,
-          user: { token: token.trim() },
-          namespace,
-        });
-      },
-      async auditEvent(isWanted) {
-        let found: AuditEvent | undefined;
-        await waitFor('the line in the audit log', () => (found = auditEvents().find(isWanted)) !== undefined, 10_000);
-        if (found === undefined) throw new Error('unreachable');
-        return found;
-      },
-      async kill(server) {
-        await running.get(server)?.stop(0);
-      },
-      async restart(server) {
-        await running.get(server)?.stop();
-        launch(server);
-        if (server === 'etcd' || server === 'apiserver') await ready();
-      },
-    };
+    await network?.up(instance.dir);
+    return await startServers(options, instance, programs, stop);
   } catch (error) {
     await stop().catch(() => {});
     throw error;
   }
+}
+
+interface Programs {
+  readonly servers: Readonly<Record<ServerName, string>>;
+  readonly kubectl: string;
+}
+
+function programsFor({ controllerManager = true, scheduler = false }: ControlPlaneOptions): Programs {
+  const [etcd = ''] = binaries('etcd', 'etcd');
+  const [apiserver = '', kubectl = ''] = binaries('kubernetes', 'kube-apiserver', 'kubectl');
+  const [manager = ''] = controllerManager ? binaries('kubernetes', 'kube-controller-manager') : [];
+  const [schedulerProgram = ''] = scheduler ? binaries('kubernetes', 'kube-scheduler') : [];
+  return { servers: { etcd, apiserver, 'controller-manager': manager, scheduler: schedulerProgram }, kubectl };
+}
+
+async function startServers(
+  options: ControlPlaneOptions,
+  instance: Instance,
+  programs: Programs,
+  stop: () => Promise<void>,
+): Promise<ControlPlane> {
+  const { name, network } = options;
+  const { dir } = instance;
+  const enter = network?.enter ?? [];
+  const [port, etcdPort] = await Promise.all([freePort(), network === undefined ? freePort() : 2379]);
+  const secure = network?.port ?? port;
+  const address = network?.address ?? '127.0.0.1';
+  const authority = await createCertificateAuthority(join(dir, 'pki'));
+  await issueAll(authority, address);
+  const url = `https://127.0.0.1:${port}`;
+  const inside = `https://127.0.0.1:${secure}`;
+  const config = (file: string, user: string, server: string): string =>
+    writeKubeconfig(join(dir, file), { server, caFile: authority.caFile, user: clientOf(authority, user) });
+  const kubeconfig = config('admin.conf', 'admin', url);
+  config('controller-manager.conf', 'controller-manager', inside);
+  config('scheduler.conf', 'scheduler', inside);
+  const insideKubeconfig = config('inside.conf', 'admin', inside);
+  writeFileSync(join(dir, 'audit-policy.json'), AUDIT_POLICY);
+  const flags: Record<ServerName, readonly string[]> = {
+    etcd: etcdFlags(name, etcdPort),
+    apiserver: [
+      ...apiServerFlags({ address, secure, etcdPort, hasNetwork: network !== undefined }),
+      ...(options.apiServerArgs ?? []),
+    ],
+    'controller-manager': [...controllerManagerFlags(), ...(options.controllerManagerArgs ?? [])],
+    scheduler: componentFlags('scheduler'),
+  };
+  const running = new Map<ServerName, Server>();
+  const launch = (server: ServerName): void =>
+    void running.set(server, instance.start(server, [...enter, programs.servers[server], ...flags[server]]));
+  const log = (server: string): string => instance.log(server).slice(-3000);
+  const ready = (): Promise<void> =>
+    waitFor(
+      `the API server of ${name}`,
+      () => {
+        for (const needed of ['etcd', 'apiserver'] as const)
+          if (running.get(needed)?.isRunning() === false) throw new GiveUp(`${needed} has ended:\n${log(needed)}`);
+        return isReady(port, authority);
+      },
+      READY_MS,
+    );
+  launch('etcd');
+  launch('apiserver');
+  network?.forward(instance, port);
+  await ready();
+  const kubectlAs = (file: string): Kubectl => kubectlWith(programs.kubectl, file, join(dir, 'kubectl-cache'));
+  const kubectl = kubectlAs(kubeconfig);
+  if (programs.servers.scheduler !== '') launch('scheduler');
+  if (programs.servers['controller-manager'] !== '') {
+    launch('controller-manager');
+    const account = ['get', 'serviceaccount', 'default', '--namespace', 'default'];
+    await waitFor('the default service account', () => kubectl(account).then(() => true), READY_MS);
+  }
+  const auditEvents = (): AuditEvent[] => readAuditLog(join(dir, 'audit.log'));
+  return {
+    dir,
+    instance,
+    authority,
+    url,
+    caFile: authority.caFile,
+    kubeconfig,
+    enter,
+    insideKubeconfig,
+    kubectl,
+    kubectlAs,
+    auditEvents,
+    log,
+    stop,
+    async tokenKubeconfig(namespace, serviceAccount) {
+      const token = await kubectl(['create', 'token', serviceAccount, '--namespace', namespace, '--duration', '1h']);
+      const user = { token: token.trim() };
+      const file = join(dir, `${namespace}-${serviceAccount}.conf`);
+      return writeKubeconfig(file, { server: url, caFile: authority.caFile, user, namespace });
+    },
+    async auditEvent(isWanted) {
+      let found: AuditEvent | undefined;
+      await waitFor('the line in the audit log', () => (found = auditEvents().find(isWanted)) !== undefined, 10_000);
+      if (found === undefined) throw new Error('unreachable');
+      return found;
+    },
+    async kill(server) {
+      await running.get(server)?.stop(0);
+    },
+    async restart(server) {
+      await running.get(server)?.stop();
+      launch(server);
+      if (server === 'etcd' || server === 'apiserver') await ready();
+    },
+  };
 }
 
 const clientOf = (

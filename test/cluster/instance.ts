@@ -71,6 +71,9 @@ export async function waitFor(what: string, check: () => Promise<boolean> | bool
 /** Thrown where waiting longer is of no use. */
 export class GiveUp extends Error {}
 
+/** Who started the instance in this folder. Throws where there is none. */
+export const ownerOf = (dir: string): Identity => JSON.parse(readFileSync(join(dir, 'owner'), 'utf8')) as Identity;
+
 export interface Server {
   readonly name: string;
   readonly identity: Identity;
@@ -184,7 +187,7 @@ function removeStale(cleaner: Cleaner | undefined): void {
     const dir = join(INSTANCES, name);
     let owner: Identity;
     try {
-      owner = JSON.parse(readFileSync(join(dir, 'owner'), 'utf8')) as Identity;
+      owner = ownerOf(dir);
     } catch {
       continue; // just being made, or no folder of ours
     }
