@@ -1,0 +1,69 @@
+// What the statuses in the API server say when a leader begins: totals and history go on from there. Read live and page by
+// page; ten thousand statuses are never held at once, only the records made of them.
+import { packConditions } from '../../crds/condition-memory.ts';
+import type { KubeClient, KubeObject, ResourceType } from '../../kube/types.ts';
+import type { ScriptEntry } from './entries.ts';
+import { urgentKeyOf } from './publish.ts';
+import { isScriptStatus, resumeRecord } from './resume.ts';
+
+export interface ResumedScript {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly entry: Partial<ScriptEntry>;
+  /** Of the status as it is written. */
+  readonly urgentKey: string;
+}
+
+const PAGE = 500;
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+function manualOf(status: unknown): ScriptEntry['manual'] {
+  const last = isRecord(status) ? status['lastManualRun'] : undefined;
+  if (!isRecord(last)) return undefined;
+  const { token, outcome } = last;
+  return typeof token === 'string' && typeof outcome === 'string' ? { token, outcome } : undefined;
+}
+
+/** Undefined where the status is none that an operator of ours wrote: it is better forgotten than believed. */
+export function resumedOf({ metadata, ...object }: KubeObject): ResumedScript | undefined {
+  const status: unknown = Reflect.get(object, 'status');
+  if (!isScriptStatus(status)) return undefined;
+  return {
+    key: `${metadata.namespace ?? ''}/${metadata.name}`,
+    entry: {
+      record: resumeRecord(status),
+      conditions: packConditions(status.conditions),
+      deliveredUntil: status.deliveredUntil,
+      manual: manualOf(status),
+    },
+    urgentKey: urgentKeyOf(status),
+  };
+}
+
+/** By uid. Rejects where the API server does not answer. */
+export async function readResumed(
+  client: Pick<KubeClient, 'list'>,
+  type: ResourceType,
+  namespaces: readonly (string | undefined)[],
+  signal: AbortSignal,
+): Promise<Map<string, ResumedScript>> {
+  const resumed = new Map<string, ResumedScript>();
+  for (const namespace of namespaces) {
+    let token: string | undefined;
+    do {
+      const page = await client.list(type, {
+        signal,
+        limit: PAGE,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(token === undefined ? {} : { continue: token }),
+      });
+      for (const object of page.items) {
+        const found = resumedOf(object);
+        if (found !== undefined && object.metadata.uid !== undefined) resumed.set(object.metadata.uid, found);
+      }
+      token = page.continue;
+    } while (token !== undefined);
+  }
+  return resumed;
+}
