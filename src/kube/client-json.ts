@@ -28,7 +28,7 @@ export async function parseList<T extends KubeObject>(
   if (array === undefined) return page(type, body.toString('utf8'), items);
   let turnMs = performance.now();
   let end = array.start;
-  for (let start = nextObject(body, end); start !== -1; start = nextObject(body, end)) {
+  for (let start = nextObject(body, end, true); start !== -1; start = nextObject(body, end, false)) {
     end = endOfValue(body, start);
     // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the caller names the shape of its kind
     items.push(parseJson(type, body.toString('utf8', start, end)) as T);
@@ -50,6 +50,8 @@ function page<T extends KubeObject>(type: ResourceType<T>, text: string, items: 
   if (version === undefined) throw new Error(`the API server answered no list of ${type.plural}`);
   const token = list?.metadata?.continue;
   const rest = list?.items ?? [];
+  // two objects with no comma between them would leave the second one here
+  if (items.length > 0 && rest.length > 0) throw noJson(type);
   return {
     items: items.length === 0 ? rest : items,
     resourceVersion: version,
@@ -61,9 +63,12 @@ function parseJson(type: ResourceType, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`the API server's answer about ${type.plural} is no JSON`, { cause: error });
+    throw noJson(type, error);
   }
 }
+
+const noJson = (type: ResourceType, cause?: unknown): Error =>
+  new Error(`the API server's answer about ${type.plural} is no JSON`, { cause });
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [BRACE, END_BRACE, BRACKET, END_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
@@ -90,9 +95,11 @@ function findItems(body: Buffer): { readonly start: number } | undefined {
 }
 
 /** The next brace of an array of objects; -1 at its end, or where something else comes. */
-function nextObject(body: Buffer, from: number): number {
+function nextObject(body: Buffer, from: number, isFirst: boolean): number {
   let at = from;
-  while (isSpace(body[at]) || body[at] === COMMA) at++;
+  while (isSpace(body[at])) at++;
+  if (!isFirst && body[at++] !== COMMA) return -1;
+  while (isSpace(body[at])) at++;
   return body[at] === BRACE ? at : -1;
 }
 

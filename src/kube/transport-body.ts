@@ -66,7 +66,7 @@ export function statusFields(value: unknown): StatusFields | undefined {
   const [code, reason, message] = [field(value, 'code'), field(value, 'reason'), field(value, 'message')];
   const seconds = field(field(value, 'details'), 'retryAfterSeconds');
   return {
-    code: typeof code === 'number' ? code : undefined,
+    code: typeof code === 'number' && Number.isInteger(code) ? code : undefined,
     reason: typeof reason === 'string' ? reason : '',
     message: typeof message === 'string' ? message : '',
     retryAfterSeconds: typeof seconds === 'number' && seconds > 0 ? seconds : undefined,

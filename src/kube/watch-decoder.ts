@@ -58,8 +58,8 @@ export function decodeEvent<T extends KubeObject>(line: string): WatchEvent<T> {
   }
   if (!isObject(object)) throw new Error(`an event of the watch has no object: ${cut(line)}`);
   if (type === 'BOOKMARK') {
-    const version = object.metadata.resourceVersion;
-    if (version === undefined) throw new Error('a bookmark without a resourceVersion');
+    const version: unknown = object.metadata.resourceVersion;
+    if (typeof version !== 'string') throw new Error('a bookmark without a resourceVersion');
     return { type, resourceVersion: version };
   }
   if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') {
