@@ -24,6 +24,8 @@ export interface NodeState {
   readonly startTime: TimeNs;
   /** Sources that do not run now. */
   readonly blind: readonly BlindSource[];
+  /** None of its tables holds rows before this; absent where it is not known. */
+  readonly oldest?: TimeNs;
 }
 
 /** Each call may cross a network: it rejects where the node does not answer, or when `signal` aborts. */

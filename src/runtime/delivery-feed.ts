@@ -2,12 +2,15 @@
 // time, the newest.
 import type { Delivery } from '../model/outcome.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { StoredDelivery } from '../ledger/record.ts';
 
 export interface DeliveryFeed {
   /** New deliveries may be there. */
   wake(): void;
   /** Ends when `signal` aborts, when a newer reader comes, or at `close`. A delivery counts as handed out once the next is asked for. */
   read(signal: AbortSignal): AsyncIterable<Delivery>;
+  /** The same in pages of at least one; a page counts as handed out once the next is asked for. */
+  pages(signal: AbortSignal): AsyncIterable<readonly Delivery[]>;
   close(): void;
 }
 
@@ -27,7 +30,11 @@ export function createDeliveryFeed(
     news = Promise.withResolvers<void>();
   };
 
-  async function* read(signal: AbortSignal): AsyncGenerator<Delivery> {
+  /** Pages as the ledger has them, with how far they go. `taken` is asked after each, however the reader left it. */
+  async function* follow(
+    signal: AbortSignal,
+    taken: (page: readonly StoredDelivery[], isWhole: boolean) => number,
+  ): AsyncGenerator<readonly StoredDelivery[]> {
     reader?.abort();
     const own = new AbortController();
     reader = own;
@@ -39,24 +46,44 @@ export function createDeliveryFeed(
       // Taken before the look, so that nothing that comes in between is slept over.
       const next = news.promise;
       const page = await ledger.deliveries(after, PAGE);
-      let taken = after;
-      try {
-        for (const { seq, delivery } of page) {
-          if (!goesOn()) return;
-          yield delivery;
-          taken = seq;
-        }
-      } finally {
-        if (taken > after) await ledger.takeDeliveries(taken).catch(onFault);
-        after = taken;
+      if (page.length === 0) {
+        await Promise.race([next, over]);
+        continue;
       }
-      if (page.length === 0) await Promise.race([next, over]);
+      if (!goesOn()) return;
+      let isWhole = false;
+      try {
+        yield page;
+        isWhole = true;
+      } finally {
+        const until = Math.max(after, taken(page, isWhole));
+        if (until > after) await ledger.takeDeliveries(until).catch(onFault);
+        after = until;
+      }
     }
+  }
+
+  async function* read(signal: AbortSignal): AsyncGenerator<Delivery> {
+    let handedOut = 0;
+    for await (const page of follow(signal, () => handedOut)) {
+      for (const { seq, delivery } of page) {
+        if (signal.aborted || closed) return;
+        yield delivery;
+        handedOut = seq;
+      }
+    }
+  }
+
+  async function* pages(signal: AbortSignal): AsyncGenerator<readonly Delivery[]> {
+    const lastOf = (page: readonly StoredDelivery[], isWhole: boolean): number =>
+      isWhole ? (page.at(-1)?.seq ?? 0) : 0;
+    for await (const page of follow(signal, lastOf)) yield page.map(({ delivery }) => delivery);
   }
 
   return {
     wake,
     read,
+    pages,
     close() {
       closed = true;
       reader?.abort();

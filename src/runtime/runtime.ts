@@ -6,9 +6,11 @@ import { LedgerError } from '../ledger/error.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { SpoolState } from '../ledger/record.ts';
 import type { Destination } from '../model/destination.ts';
-import type { CompileRequest, CompileResult, RunContract, RunRequest, RunResult, SkipRequest } from '../model/run.ts';
+import type { CompileRequest, CompileResult, RunRequest, RunResult, SkipRequest } from '../model/run.ts';
 import { timeNs, type TimeNs } from '../model/time.ts';
 import type { Node } from '../plan/node.ts';
+import type { RunBackend } from '../rpc/run-contract.ts';
+import { RpcError } from '../rpc/status.ts';
 import { createCompiler, type Compiler } from './compiler.ts';
 import { createDeliveryFeed } from './delivery-feed.ts';
 import { createDestinations, type Destinations } from './destinations.ts';
@@ -16,6 +18,7 @@ import { createLanes, createSlots } from './lanes.ts';
 import { newTally, outcomeOf, RunFailure, runErrorOf, type RunTally } from './outcome.ts';
 import { destinationOf, produce, type RunParts } from './run.ts';
 import { createScripts, scriptHashOf, type Script } from './scripts.ts';
+import { statusOf } from './status.ts';
 
 export interface RuntimeOptions {
   /** Open; stays the caller's, who closes it after `stop`. */
@@ -25,6 +28,8 @@ export interface RuntimeOptions {
   readonly openSender: (destination: Destination) => Sender;
   /** The text of a shipped script; undefined where there is none of that name. */
   readonly preset: (name: string) => Promise<string | undefined>;
+  /** Names that `preset` has, for whoever asks. */
+  readonly presetNames?: readonly string[];
   /** Wall clock. */
   readonly now: () => TimeNs;
   /** Monotonic milliseconds. */
@@ -55,7 +60,7 @@ export interface RuntimeState {
   readonly waitingRuns: number;
 }
 
-export interface Runtime extends RunContract {
+export interface Runtime extends RunBackend {
   state(): Promise<RuntimeState>;
   /** No new runs; those under way, and deliveries, get up to `graceMs`; the rest stays for the next start. */
   stop(graceMs: number): Promise<void>;
@@ -271,6 +276,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   }
 
   return {
+    incarnation: ledger.incarnation,
     async hello(epoch) {
       return { highestEpoch: await hello(epoch), incarnation: ledger.incarnation };
     },
@@ -285,6 +291,20 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     async *deliveries(epoch, signal) {
       if ((await hello(epoch)) > epoch) return;
       yield* feed.read(signal);
+    },
+    async *deliveryPages(epoch, signal) {
+      if ((await hello(epoch)) > epoch) return;
+      yield* feed.pages(signal);
+      // not the end of the deliveries: whoever reads comes back
+      if (stopped && !signal.aborted) throw new RpcError('UNAVAILABLE', 'the runtime is stopping');
+    },
+    async status(signal) {
+      const { incarnation } = ledger;
+      const spool = await ledger.spool();
+      const [activeRuns, waitingRuns] = [active.size, slots.waiting];
+      const { version, presetNames: presets = [] } = options;
+      const parts = { incarnation, version, activeRuns, waitingRuns, spool, presets };
+      return statusOf({ ...parts, destinations: destinations.state(), nodes: options.nodes() }, signal);
     },
     async state() {
       const spool = await ledger.spool();

@@ -1,0 +1,234 @@
+// A client's connection to one server of ours: who it is is checked by its URI SAN (collectors are dialled by address),
+// and when our certificates change, new calls go over a new connection while the old one ends with its last call.
+import { createSecureContext } from 'node:tls';
+import {
+  Client,
+  credentials,
+  logVerbosity,
+  Metadata,
+  setLogVerbosity,
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { identityOf, type Identity } from './identity.ts';
+import { RpcError, rpcErrorOf } from './status.ts';
+import { checkMaterial, TLS_VERSION, type TlsSource } from './tls.ts';
+
+setLogVerbosity(logVerbosity.NONE);
+
+export interface ChannelOptions {
+  /** `HOST:PORT`; a name is resolved again when the connection is lost. */
+  readonly address: string;
+  /** Undefined: plain text, for tests on loopback. */
+  readonly tls: TlsSource | undefined;
+  /** Whom we expect there. */
+  readonly isServer: (identity: Identity) => boolean;
+  /** For messages: `the runtime at 10.0.0.7:7443`. */
+  readonly peer: string;
+  /** Of one reply message. Default 4 MiB. */
+  readonly replyBytesMax?: number;
+  /** Wall clock. */
+  readonly nowMs?: () => number;
+}
+
+export interface CallOptions {
+  /** From now; the call fails with DEADLINE_EXCEEDED then. None: for as long as the stream lives. */
+  readonly timeoutMs?: number;
+  /** Cancels the call, which then rejects with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Stream {
+  send(request: Uint8Array): void;
+  /** Nothing more will be sent. */
+  end(): void;
+  /** To be read once; leaving the loop cancels the call. Throws RpcError. */
+  readonly replies: AsyncIterable<Buffer>;
+}
+
+export interface Channel {
+  /** @throws RpcError, or the signal's reason. */
+  unary(path: string, request: Uint8Array, options?: CallOptions): Promise<Buffer>;
+  stream(path: string, options?: CallOptions): Stream;
+  /** Ends all calls. */
+  close(): void;
+}
+
+interface Connection {
+  readonly client: Client;
+  readonly expiresMs: number;
+  readonly who: string;
+  calls: number;
+  isOld: boolean;
+}
+
+const identity = (content: Uint8Array): Buffer => Buffer.from(content.buffer, content.byteOffset, content.length);
+const received = (content: Buffer): Buffer => content;
+
+/** In TLS's SNI and HTTP/2's authority; no certificate has it. */
+const SERVER_NAME = 'sluice';
+
+export function openChannel(options: ChannelOptions): Channel {
+  const { tls, peer } = options;
+  const nowMs = options.nowMs ?? Date.now;
+  const connections = new Set<Connection>();
+  let current: Connection | undefined;
+  let isClosed = false;
+
+  const retire = (connection: Connection): void => {
+    if (!connection.isOld || connection.calls > 0) return;
+    connections.delete(connection);
+    connection.client.close();
+  };
+  const unsubscribe = tls?.subscribe(() => {
+    const before = current;
+    current = undefined;
+    if (before === undefined) return;
+    before.isOld = true;
+    retire(before);
+  });
+
+  function connect(): Connection {
+    if (isClosed) throw new RpcError('CANCELLED', `${peer}: the connection was closed`);
+    if (current === undefined) {
+      current = open(options);
+      connections.add(current);
+    }
+    if (current.expiresMs <= nowMs()) {
+      const at = new Date(current.expiresMs).toISOString();
+      throw new RpcError('UNAVAILABLE', `${peer}: our own certificate (${current.who}) has expired at ${at}`);
+    }
+    return current;
+  }
+
+  /** A call's life on its connection. */
+  function begin(connection: Connection, cancel: () => void, signal: AbortSignal | undefined): () => void {
+    connection.calls++;
+    signal?.addEventListener('abort', cancel, { once: true });
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      signal?.removeEventListener('abort', cancel);
+      connection.calls--;
+      retire(connection);
+    };
+  }
+
+  const callOptions = ({ timeoutMs }: CallOptions) =>
+    timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+
+  return {
+    async unary(path, request, given = {}) {
+      const { signal } = given;
+      signal?.throwIfAborted();
+      const connection = connect();
+      return new Promise((resolve, reject) => {
+        const call = connection.client.makeUnaryRequest(
+          path,
+          identity,
+          received,
+          request,
+          new Metadata(),
+          callOptions(given),
+          (failure: ServiceError | null, reply?: Buffer) => {
+            over();
+            if (signal?.aborted === true) reject(reasonOf(signal));
+            else if (failure === null) resolve(reply ?? Buffer.alloc(0));
+            else reject(rpcErrorOf(failure, peer));
+          },
+        );
+        const over = begin(connection, () => call.cancel(), signal);
+      });
+    },
+    stream(path, given = {}) {
+      const { signal } = given;
+      signal?.throwIfAborted();
+      const connection = connect();
+      const call = connection.client.makeBidiStreamRequest(
+        path,
+        identity,
+        received,
+        new Metadata(),
+        callOptions(given),
+      );
+      const over = begin(connection, () => call.cancel(), signal);
+      call.on('status', over);
+      // also read as the end of the replies
+      call.on('error', () => undefined);
+      return {
+        send: (request) => void call.write(request),
+        end: () => void call.end(),
+        replies: repliesOf(call, peer, signal),
+      };
+    },
+    close() {
+      isClosed = true;
+      unsubscribe?.();
+      for (const { client } of connections) client.close();
+      connections.clear();
+      current = undefined;
+    },
+  };
+}
+
+const reasonOf = (signal: AbortSignal): Error =>
+  signal.reason instanceof Error ? signal.reason : new Error('the call was given up');
+
+async function* repliesOf(
+  call: ClientDuplexStream<Uint8Array, Buffer>,
+  peer: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const reply of call as AsyncIterable<Buffer>) yield reply;
+  } catch (error) {
+    if (signal?.aborted === true) throw reasonOf(signal);
+    throw rpcErrorOf(error, peer);
+  } finally {
+    call.cancel();
+  }
+}
+
+function open(options: ChannelOptions): Connection {
+  const material = options.tls?.current();
+  const facts = material === undefined ? undefined : checkMaterial(material);
+  const client = new Client(options.address, credentialsOf(options), {
+    'grpc.ssl_target_name_override': SERVER_NAME,
+    'grpc.default_authority': SERVER_NAME,
+    // Without these a peer that vanished with its host is noticed only when TCP gives up.
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 2000,
+    'grpc.dns_min_time_between_resolutions_ms': 2000,
+    'grpc.enable_retries': 0,
+    'grpc.enable_http_proxy': 0,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.max_receive_message_length': options.replyBytesMax ?? 4 * 2 ** 20,
+    'grpc.max_send_message_length': -1,
+  });
+  return {
+    client,
+    expiresMs: facts?.expiresMs ?? Number.POSITIVE_INFINITY,
+    who: facts?.identity.uri ?? '',
+    calls: 0,
+    isOld: false,
+  };
+}
+
+function credentialsOf({ tls, isServer }: ChannelOptions): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const { certificate, key, ca } = tls.current();
+  const context = createSecureContext({ cert: certificate, key, ca, minVersion: TLS_VERSION });
+  return credentials.createFromSecureContext(context, {
+    checkServerIdentity(_, presented) {
+      const server = identityOf(presented);
+      if (server !== undefined && isServer(server)) return undefined;
+      return new Error(`the server is ${server?.uri ?? 'nobody that we know'}, which is not who is expected there`);
+    },
+  });
+}
