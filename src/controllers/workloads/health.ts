@@ -100,7 +100,7 @@ const SEVERITY = [
   'Starting',
   'NotReady',
 ];
-const TRANSIENT = new Set(['Starting', 'NotReady', 'Terminating', 'NodeNotReady', 'Pending']);
+const TRANSIENT = new Set(['Starting', 'NotReady', 'Terminating', 'NodeNotReady']);
 
 const cut = (text: string): string => (text.length <= MESSAGE_MAX ? text : `${text.slice(0, MESSAGE_MAX - 1)}…`);
 
@@ -116,7 +116,7 @@ export function podFault(pod: ObservedPod, node: ObservedNode | undefined): Faul
   const worst = faults.sort((a, b) => SEVERITY.indexOf(a.reason) - SEVERITY.indexOf(b.reason)).at(0);
   if (worst !== undefined) return { ...worst, message: cut(worst.message) };
   return pod.status?.containerStatuses === undefined
-    ? { reason: 'Pending', message: 'the pod has not been started yet' }
+    ? { reason: 'Starting', message: 'the pod has not been started yet' }
     : { reason: 'NotReady', message: 'the pod is not ready' };
 }
 

@@ -1,22 +1,14 @@
 // Makes certificates: ECDSA on P-256 (RFC 5480), X.509 v3 (RFC 5280), by WebCrypto.
 import './reflect.ts';
 import { webcrypto } from 'node:crypto';
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  cryptoProvider,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
+import type { X509Certificate } from '@peculiar/x509';
 
-cryptoProvider.set(webcrypto);
+/** Loaded when the first certificate is made: after the polyfill, and by nobody who makes none. */
+async function library(): Promise<typeof import('@peculiar/x509')> {
+  const loaded = await import('@peculiar/x509');
+  loaded.cryptoProvider.set(webcrypto);
+  return loaded;
+}
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
@@ -43,7 +35,7 @@ const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
   webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 
 const keyText = async (keys: webcrypto.CryptoKeyPair): Promise<string> =>
-  `${PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')}\n`;
+  `${(await library()).PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')}\n`;
 
 const certificateText = (certificate: X509Certificate): string => `${certificate.toString('pem')}\n`;
 
@@ -61,8 +53,9 @@ const dates = ({ notBeforeMs, notAfterMs }: Validity): { notBefore: Date; notAft
 
 /** A root that signs leaves and no further authority. */
 export async function issueAuthority(validity: Validity): Promise<IssuedCertificate> {
+  const x509 = await library();
   const keys = await newKeys();
-  const certificate = await X509CertificateGenerator.createSelfSigned({
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     // the serial makes the names of two authorities differ, so that a peer never tries a leaf against the wrong one
     name: `CN=sluice-ca ${new Date(validity.notAfterMs).toISOString().slice(0, 19)}Z ${serialNumber().slice(0, 8)}`,
@@ -70,9 +63,9 @@ export async function issueAuthority(validity: Validity): Promise<IssuedCertific
     signingAlgorithm: ALGORITHM,
     keys,
     extensions: [
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
   return { certificate: certificateText(certificate), key: await keyText(keys) };
@@ -80,16 +73,17 @@ export async function issueAuthority(validity: Validity): Promise<IssuedCertific
 
 /** A leaf for both ends of a connection. Rejects where the authority's key is none. */
 export async function issueLeaf(authority: IssuedCertificate, request: LeafRequest): Promise<IssuedCertificate> {
-  const issuer = new X509Certificate(authority.certificate);
+  const x509 = await library();
+  const issuer = new x509.X509Certificate(authority.certificate);
   const signingKey = await webcrypto.subtle.importKey(
     'pkcs8',
-    PemConverter.decodeFirst(authority.key),
+    x509.PemConverter.decodeFirst(authority.key),
     ALGORITHM,
     false,
     ['sign'],
   );
   const keys = await newKeys();
-  const certificate = await X509CertificateGenerator.create({
+  const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: `CN=${request.commonName}`,
     issuer: issuer.subject,
@@ -98,15 +92,15 @@ export async function issueLeaf(authority: IssuedCertificate, request: LeafReque
     signingKey,
     publicKey: keys.publicKey,
     extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.SubjectAlternativeNameExtension([
         { type: 'url', value: request.uri },
         ...request.dnsNames.map((value) => ({ type: 'dns', value }) as const),
       ]),
-      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
   return { certificate: certificateText(certificate), key: await keyText(keys) };
