@@ -8,7 +8,7 @@ endif
 BIN := node_modules/.bin
 JEST := NODE_OPTIONS="--experimental-vm-modules --disable-warning=ExperimentalWarning" $(BIN)/jest
 
-.PHONY: help setup demo test test-setup unit fuzz bench lint types format probe clean
+.PHONY: help setup demo test test-setup unit fuzz bench lint types format probe image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: ## rewrite everything in the one format
 
 probe: ## compile the probe
 	@$(MAKE) --no-print-directory -C probe
+
+image: setup ## the container image as an OCI archive: build/sluice-image.tar (no Docker needed)
+	@node --disable-warning=ExperimentalWarning scripts/image/build.ts
 
 clean: ## remove what was built (node_modules and .cache stay)
 	rm -rf build dist coverage

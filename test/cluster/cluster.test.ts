@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startCluster, nodesMissing, type Cluster } from './cluster.ts';
+import { SLUICE_IMAGE, sluiceImage } from './image.ts';
 import { waitFor } from './instance.ts';
 import { startFakeNodes } from './kwok.ts';
 import { leftovers } from './leftovers.ts';
@@ -39,7 +40,7 @@ describeNodes('a cluster with two real nodes', () => {
   const ready = (name: string): Promise<string> =>
     cluster.kubectl(['wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s'], { timeoutMs: 90_000 });
   beforeAll(async () => {
-    cluster = await startCluster({ name: 'self', nodes: 2, nodeGraceSeconds: 12 });
+    cluster = await startCluster({ name: 'self', nodes: 2, nodeGraceSeconds: 12, images: [sluiceImage()] });
   }, 600_000);
   afterAll(async () => {
     await cluster?.stop();
@@ -76,6 +77,19 @@ describeNodes('a cluster with two real nodes', () => {
     expect((await cluster.run(['ip', '-br', 'link'])).split('\n').some((line) => line.startsWith('br0'))).toBe(true);
     expect(await cluster.runOnNode('n2', ['hostname'])).toBe('n2\n');
     expect(await cluster.kubectl(['logs', 'web'])).toBe('');
+  });
+
+  test.each([
+    ['--version', 'sluice '],
+    ['tables', 'http_events'],
+  ])('our image runs with nothing: sluice %s', async (argument, expected) => {
+    const name = `sluice-${argument.replace('--', '')}`;
+    const container = { name: 'sluice', image: SLUICE_IMAGE, imagePullPolicy: 'Never', args: [argument] };
+    await pod(name, 'n2', { ...container, securityContext: RESTRICTED }, { restartPolicy: 'Never' });
+    const phase = ['get', 'pod', name, '-o', 'jsonpath={.status.phase}'];
+    await waitFor(`the end of ${name}`, async () => /Succeeded|Failed/.test(await cluster.kubectl(phase)), 60_000);
+    expect(await cluster.kubectl(['logs', name])).toContain(expected);
+    expect(await cluster.kubectl(phase)).toBe('Succeeded');
   });
 
   test('a crashed node is found out, and comes back with its pods', async () => {
