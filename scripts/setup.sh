@@ -6,9 +6,16 @@ set -eu
 cd "$(dirname "$0")/.."
 
 probe_packages="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc make libc6-dev"
-test_packages="nginx-light wrk openssl"
+test_packages="nginx-light wrk openssl lua5.1 lua-yaml"
+# what real Kubernetes nodes are made of
+node_packages="containernetworking-plugins busybox-static socat iptables nftables iproute2 kmod curl"
 want=$probe_packages
-[ "${1:-}" = test ] && want="$probe_packages $test_packages"
+if [ "${1:-}" = test ]; then
+  want="$probe_packages $test_packages $node_packages"
+  # Docker brings its own of these, and Debian's would replace it
+  command -v containerd >/dev/null || want="$want containerd"
+  command -v runc >/dev/null || want="$want runc"
+fi
 
 command -v npm >/dev/null || { echo "setup: npm is missing; install it (Debian, Ubuntu: apt-get install npm)" >&2; exit 1; }
 
@@ -31,10 +38,16 @@ if command -v dpkg-query >/dev/null; then
       echo "APT  $missing"
       log=$(mktemp)
       export DEBIAN_FRONTEND=noninteractive
+      # the tests start their own nginx and containerd; no package's service is to run because of us
+      policy=/usr/sbin/policy-rc.d
+      if [ -e $policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; fi
+      trap '[ -z "$policy" ] || rm -f "$policy"' EXIT
       # shellcheck disable=SC2086
       { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; echo "setup: installing$missing failed (above); going on without" >&2; }
       rm -f "$log"
+      [ -z "$policy" ] || rm -f $policy
+      trap - EXIT
     else
       echo "setup: live capture needs packages that only root can install:" >&2
       echo "  sudo apt-get install -y --no-install-recommends$missing" >&2
@@ -48,7 +61,17 @@ else
   echo "setup: clang or libbpf-dev is missing, so there is no probe; live capture is off" >&2
 fi
 
-# a real OpenTelemetry Collector, once per machine; its tests say that they are skipped where there is no Go
+# Real servers, from source, once per machine: minutes the first time (a line for each says how many). Their tests say that they
+# are skipped where there is no Go, and fail where one does not build.
+server() { test/servers/build.sh "$@" >/dev/null || echo "setup: $1 does not build here (above)" >&2; }
 if [ "${1:-}" = test ] && command -v go >/dev/null; then
-  test/servers/build.sh otelcol >/dev/null
+  server otelcol
+  server etcd
+  server kubernetes kube-apiserver kubectl kube-controller-manager kube-scheduler
+  # real nodes need root
+  if [ "$(id -u)" = 0 ]; then
+    server kubernetes kubelet kube-proxy
+    server coredns
+    server kwok
+  fi
 fi
