@@ -1,226 +1,356 @@
-// Carries the schedule out: one timer for all scripts, one run per script at a time, live windows before backlog. The
-// schedule decides, the runtime runs; this is the loop between them, in `sluice local` and in the operator alike.
-import type { Delivery, RunOutcome } from '../model/outcome.ts';
-import type { CommittedInterval, RunContract, RunRequest, RunResult } from '../model/run.ts';
+// Carries the schedule out, in `sluice local` and in the operator alike: keeps what is known of each script, hears from the
+// runtimes, and has planning.ts decide who runs next and execution.ts run it.
+import type { CommittedInterval, RunContract } from '../model/run.ts';
+import { NO_METRICS, type Metrics } from '../model/metrics.ts';
+import type { Delivery } from '../model/outcome.ts';
 import type { TimeNs } from '../model/time.ts';
-import { planScript, type Decision } from '../schedule/plan.ts';
-import {
-  deliveredUntil,
-  markCancelled,
-  markDelivered,
-  markFailed,
-  markFinished,
-  markOverlap,
-  markStarted,
-  startScript,
-  type ScriptSchedule,
-  type ScriptState,
-} from '../schedule/script-state.ts';
-
-/** A script that compiles and whose destination is known. */
-export interface ScheduledScript {
-  readonly schedule: ScriptSchedule;
-  readonly run: Pick<RunRequest, 'scriptHash' | 'scriptName' | 'pluginUid' | 'revision' | 'scope' | 'limits'>;
-}
-
-/** What the outside is told. All calls are made after the state has changed. */
-export interface DispatcherListener {
-  committed(uid: string, outcome: RunOutcome, delivered: boolean): void;
-  failed(uid: string, outcome: RunOutcome): void;
-  /** A destination's verdict; never before the window that it is about was reported as committed. */
-  delivered(delivery: Delivery): void;
-  /** A call to the runtime did not come back with a result; the window is tried again. */
-  broke(uid: string, error: unknown): void;
-  /** The runtime does not know the script or the destination (it restarted): give them again. */
-  unknown(uid: string, what: 'script' | 'destination'): void;
-}
+import { deliveredUntil } from '../schedule/script-state.ts';
+import type {
+  DispatcherListener,
+  ManualRun,
+  ProgressBook,
+  RunTargets,
+  ScheduledScript,
+  ScriptProgress,
+} from './dispatch/contract.ts';
+import { begin, dependsOn, Entry, learn, lose, rehome, settleDelivery, uidOf } from './dispatch/entry.ts';
+import { createExecution } from './dispatch/execution.ts';
+import { createLane, type Lane } from './dispatch/lane.ts';
+import { createLedgerReading } from './dispatch/ledger-reading.ts';
+import { askManual, giveUpManual } from './dispatch/manual.ts';
+import { createMeters, lagMs } from './dispatch/meters.ts';
+import { oneRuntime } from './dispatch/one-runtime.ts';
+import { createPlanning } from './dispatch/planning.ts';
 
 export interface Dispatcher {
-  /** The scripts that are to run from now on; others are cancelled and forgotten. */
+  /** The scripts that are to run from now on; others are cancelled and forgotten. Rejects where their ledger cannot be read. */
   apply(scripts: readonly ScheduledScript[]): Promise<void>;
-  /** Takes a destination's verdict, from the runtime's stream. */
+  /** Adds or changes one script; what `hold` stopped goes on. */
+  set(script: ScheduledScript): void;
+  /** No new runs of it; the one under way is cancelled, its progress is kept. */
+  hold(uid: string): void;
+  /** Its run is cancelled and it is forgotten. */
+  remove(uid: string): void;
+  /** See `Dispatch.runNow`. */
+  runNow(uid: string, token: string): Promise<ManualRun> | undefined;
+  /** Takes a destination's verdict, where the targets do not bring it themselves. */
   delivered(delivery: Delivery): void;
-  progress(
-    uid: string,
-  ): { readonly deliveredUntil: TimeNs; readonly finishedUntil: TimeNs; readonly failures: number } | undefined;
+  progress(uid: string): ScriptProgress | undefined;
+  /** Runs of one runtime that are due and not started, and that are under way. */
+  load(ordinal: number): { readonly due: number; readonly running: number };
+  /** How many scripts' windows lie, or may lie, in the ledger of `ordinal` and are not delivered. */
+  leftAt(ordinal: number): number;
+  /** Whether every script is where it belongs and nothing of it is left to deliver elsewhere. */
+  isSettled(): boolean;
+  /** Synchronously: no new runs, those under way are cancelled. For a leader whose right to act is gone (R27). */
+  halt(reason: Error): void;
   /** No new runs; resolves when those under way have ended or were cancelled after `graceMs`. */
   stop(graceMs: number): Promise<void>;
 }
 
-export interface DispatcherOptions {
-  readonly runtime: RunContract;
+/** One runtime in this process, or several. */
+type Runtimes = { readonly runtime: Pick<RunContract, 'run' | 'skip' | 'ledger'> } | { readonly targets: RunTargets };
+
+export type DispatcherOptions = Runtimes & {
   readonly epoch: number;
   /** Never falls. */
   readonly now: () => TimeNs;
+  /** Milliseconds that never step. */
+  readonly monotonicMs?: () => number;
+  /** With one runtime only; several know it themselves. */
   readonly oldestData?: () => TimeNs | undefined;
   readonly listener: DispatcherListener;
-  /** Runs at once, of them at most a quarter (but one) for backlog. */
+  /** Runs at once per runtime, of them at most a quarter (but one) for backlog. Default 8. */
   readonly runsMax?: number;
-  /** Clocks are looked at this often even when nothing is due: they may have been set. */
+  /** Clocks are looked at this often even when nothing is due: they may have been set. Default 1000. */
   readonly tickMaxMs?: number;
-}
+  readonly checkpoint?: ProgressBook;
+  /** Asked before each run and skip. */
+  readonly mayRun?: () => boolean;
+  readonly metrics?: Metrics;
+  readonly onFault?: (what: string, error: unknown) => void;
+};
 
-interface Entry {
-  script: ScheduledScript;
-  state: ScriptState;
-  running: { readonly cancel: AbortController; readonly done: Promise<void>; readonly live: boolean } | undefined;
-  /** Verdicts on the window that is just being committed: a fast destination answers before the run's result is here. */
-  early: Delivery[];
-}
-
-type Work = Exclude<Decision, { readonly kind: 'idle' }>;
+/** Verdicts that were lost on their way are found in the ledger this often. */
+const AUDIT_MS = 60_000;
+const GAUGES_MS = 5000;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { runtime, epoch, now, listener } = options;
+  const { now, listener, checkpoint } = options;
+  const targets = 'targets' in options ? options.targets : oneRuntime(options.runtime, options.oldestData);
+  const monotonicMs = options.monotonicMs ?? ((): number => performance.now());
+  const onFault = options.onFault ?? ((): void => undefined);
   const runsMax = options.runsMax ?? 8;
-  const tickMaxMs = options.tickMaxMs ?? 1000;
-  const backlogMax = Math.max(1, Math.floor(runsMax / 4));
+  const meters = createMeters(options.metrics ?? NO_METRICS);
   const entries = new Map<string, Entry>();
-  let timer: NodeJS.Timeout | undefined;
+  const lanes = new Map<number, Lane>();
+  const ended: { readonly entry: Entry; readonly lane: Lane }[] = [];
+  let gaugesAtMs = 0;
+  let auditAtMs = monotonicMs() + AUDIT_MS;
   let stopped = false;
 
-  const uidOf = (entry: Entry): string => entry.script.schedule.uid;
   const isCurrent = (entry: Entry): boolean => entries.get(uidOf(entry)) === entry;
 
-  function accept(entry: Entry | undefined, delivery: Delivery): void {
-    if (entry !== undefined && delivery.windowDelivered) entry.state = markDelivered(entry.state, delivery);
+  function laneOf(ordinal: number): Lane {
+    let lane = lanes.get(ordinal);
+    if (lane === undefined) lanes.set(ordinal, (lane = createLane(ordinal, runsMax)));
+    return lane;
+  }
+
+  const readPages = createLedgerReading({ targets, onHeard: heard, onFault, isStopped: () => stopped });
+  function read(lane: Lane): void {
+    readPages(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
+  }
+
+  function noted(entry: Entry): void {
+    const { state } = entry;
+    if (state !== undefined) checkpoint?.note(uidOf(entry), deliveredUntil(state), state.suspended);
+  }
+
+  const planning = createPlanning({
+    targets,
+    now,
+    monotonicMs,
+    laneOf,
+    isHome,
+    mayRun: options.mayRun ?? (() => true),
+    onNoticed: noted,
+    start(entry, state, work, runClass, lane, delayMs) {
+      if (delayMs !== undefined) meters.started(delayMs);
+      execution.start(entry, state, work, runClass, lane);
+    },
+    onTick,
+    tickMaxMs: options.tickMaxMs ?? 1000,
+  });
+  const execution = createExecution({
+    targets,
+    epoch: options.epoch,
+    now,
+    monotonicMs,
+    listener,
+    meters,
+    isCurrent,
+    onEnded(entry, lane) {
+      acceptEarly(entry);
+      if (isCurrent(entry)) noted(entry);
+      if (ended.push({ entry, lane }) === 1) setImmediate(goOn);
+    },
+  });
+
+  /** After runs: in a turn of its own, so that a runtime that answers at once leaves room for everything else. */
+  function goOn(): void {
+    const before = ended.splice(0);
+    const time = now();
+    for (const { entry } of before) if (isCurrent(entry)) planning.review(entry, time);
+    for (const { lane } of before) planning.pump(lane, time);
+  }
+
+  const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
+    running !== undefined && state?.active?.start === start && state.active.end === end;
+
+  function accept(entry: Entry, delivery: Delivery): void {
+    settleDelivery(entry, delivery);
     listener.delivered(delivery);
   }
 
-  function settle(entry: Entry, work: Work, result: RunResult): void {
-    switch (result.status) {
-      case 'committed':
-        entry.state = markFinished(entry.state, work, result.delivered);
-        listener.committed(uidOf(entry), result.outcome, result.delivered);
-        break;
-      case 'failed':
-        entry.state = markFailed(entry.state, now());
-        listener.failed(uidOf(entry), result.outcome);
-        break;
-      case 'overlap':
-        entry.state = markOverlap(entry.state, now(), result.committed);
-        break;
-      case 'unknown':
-        // counts as a failure for the pause only: whoever listens gives the runtime what it lacks
-        entry.state = { ...markFailed(entry.state, now()), failures: entry.state.failures };
-        listener.unknown(uidOf(entry), result.what);
-        break;
-      default:
-        result satisfies never;
+  /** Verdicts that came early; those on the window that is being run go on waiting for its result. */
+  function acceptEarly(entry: Entry): void {
+    const { early } = entry;
+    if (early.length === 0) return;
+    entry.early = early.filter((one) => isOfActive(entry, one));
+    for (const delivery of early) if (!entry.early.includes(delivery)) accept(entry, delivery);
+  }
+
+  function delivered(delivery: Delivery): void {
+    const entry = entries.get(delivery.uid);
+    if (entry === undefined) listener.delivered(delivery);
+    else if (entry.asking.length > 0 || isOfActive(entry, delivery)) entry.early = [...entry.early, delivery];
+    else {
+      accept(entry, delivery);
+      noted(entry);
     }
   }
 
-  async function execute(entry: Entry, work: Work, signal: AbortSignal): Promise<void> {
-    const uid = uidOf(entry);
-    const { start, end } = work;
-    try {
-      const result =
-        work.kind === 'skip'
-          ? await runtime.skip({ epoch, uid, start, end, reason: work.reason })
-          : await runtime.run({ ...entry.script.run, runId: `${uid}/${start}`, epoch, uid, start, end }, signal);
-      if (isCurrent(entry) && !signal.aborted) settle(entry, work, result);
-      else if (isCurrent(entry))
-        entry.state =
-          result.status === 'committed'
-            ? markFinished(entry.state, work, result.delivered)
-            : markCancelled(entry.state);
-      entry.early.splice(0).forEach((delivery) => accept(isCurrent(entry) ? entry : undefined, delivery));
-    } catch (error) {
-      // whether it was committed is not known; the window is asked for again, and the ledger knows
-      if (isCurrent(entry)) entry.state = markFailed(entry.state, now());
-      listener.broke(uid, error);
-    } finally {
-      entry.running = undefined;
-      schedule(0);
+  /** It runs nothing until these ledgers were read (again). */
+  function ask(entry: Entry, ordinals: readonly number[]): void {
+    planning.withdraw(entry);
+    entry.asking = [...new Set([...entry.asking, ...ordinals])];
+    for (const ordinal of ordinals) laneOf(ordinal).toRead.add(entry);
+  }
+
+  function heard(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
+    if (!isCurrent(entry)) return;
+    entry.asking = entry.asking.filter((one) => one !== ordinal);
+    if (entry.state === undefined) entry.heard = [...entry.heard, { ordinal, committed }];
+    else learn(entry, ordinal, committed);
+    if (entry.asking.length > 0) return;
+    if (entry.state === undefined) begin(entry, now(), checkpoint?.find(uidOf(entry)), (one) => lanes.get(one)?.lostAt);
+    acceptEarly(entry);
+    noted(entry);
+    planning.review(entry, now());
+  }
+
+  /** Moves a script to where it belongs, once all is known that was committed where it was. */
+  function isHome(entry: Entry): boolean {
+    const home = targets.ordinalOf(uidOf(entry));
+    if (home === entry.ordinal) return true;
+    if (!entry.isUnsure) {
+      rehome(entry, home);
+      return true;
     }
+    ask(entry, [entry.ordinal]);
+    read(laneOf(entry.ordinal));
+    return false;
   }
 
-  function begin(entry: Entry, work: Work): void {
-    const cancel = new AbortController();
-    entry.state = markStarted(entry.state, work);
-    const live = work.kind === 'run' && work.live;
-    // `execute` resolves later than this assignment, so `running` is there when it clears it
-    const done = Promise.resolve().then(() => execute(entry, work, cancel.signal));
-    entry.running = { cancel, done, live };
-  }
-
-  /** Starts what is due, as far as there is room, and says when to look again. */
-  function tick(): void {
-    timer = undefined;
-    if (stopped) return;
-    const time = now();
-    const oldestData = options.oldestData?.();
-    let wake: TimeNs | undefined;
-    const due: { readonly entry: Entry; readonly work: Work }[] = [];
+  function onTick(): void {
+    const time = monotonicMs();
+    if (time >= gaugesAtMs) {
+      gaugesAtMs = time + GAUGES_MS;
+      meters.lanes([...lanes.values()]);
+      meters.lag(lagMs(entries.values(), now()));
+    }
+    if (time < auditAtMs) return;
+    auditAtMs = time + AUDIT_MS;
     for (const entry of entries.values()) {
-      const facts = oldestData === undefined ? { now: time } : { now: time, oldestData };
-      const { state, decision } = planScript(entry.script.schedule, entry.state, facts);
-      entry.state = state;
-      if (entry.running !== undefined) continue;
-      if (decision.kind !== 'idle') due.push({ entry, work: decision });
-      else if (decision.wakeAt !== undefined && (wake === undefined || decision.wakeAt < wake)) wake = decision.wakeAt;
+      if (entry.state === undefined || entry.state.undelivered.length === 0) continue;
+      ask(entry, [...new Set([entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)])]);
     }
-    const running = [...entries.values()].flatMap(({ running: run }) => run ?? []);
-    let [slots, backlog] = [runsMax - running.length, backlogMax - running.filter(({ live }) => !live).length];
-    const isLive = (work: Work): boolean => work.kind === 'run' && work.live;
-    due.sort((a, b) => Number(isLive(b.work)) - Number(isLive(a.work)) || Number(a.work.end - b.work.end));
-    for (const { entry, work } of due) {
-      if (slots === 0) break;
-      if (!isLive(work) && backlog === 0) continue;
-      slots--;
-      if (!isLive(work)) backlog--;
-      begin(entry, work);
-    }
-    const waitMs = wake === undefined ? tickMaxMs : Number((wake - time) / 1_000_000n) + 1;
-    schedule(Math.min(tickMaxMs, Math.max(1, waitMs)));
+    for (const lane of lanes.values()) read(lane);
   }
 
-  function schedule(ms: number): void {
-    if (stopped) return;
-    clearTimeout(timer);
-    timer = setTimeout(tick, ms);
+  targets.listen({
+    delivered,
+    up(ordinal, isLost) {
+      const lane = laneOf(ordinal);
+      lane.isUp = true;
+      lane.connection += 1;
+      if (isLost) lane.lostAt = now();
+      for (const entry of entries.values()) {
+        if (!dependsOn(entry, ordinal) || entry.state === undefined) continue;
+        if (isLost) lose(entry, ordinal);
+        ask(entry, [ordinal]);
+      }
+      read(lane);
+    },
+    down(ordinal) {
+      laneOf(ordinal).isUp = false;
+    },
+    gone(ordinal) {
+      const lane = laneOf(ordinal);
+      const time = now();
+      lane.isUp = false;
+      lane.lostAt = time;
+      lane.connection += 1;
+      lane.toRead.clear();
+      for (const entry of entries.values()) {
+        if (dependsOn(entry, ordinal)) lose(entry, ordinal);
+        if (entry.asking.includes(ordinal)) heard(entry, ordinal, []);
+        else planning.review(entry, time);
+      }
+      lanes.delete(ordinal);
+    },
+    moved() {
+      const time = now();
+      for (const entry of entries.values()) planning.review(entry, time);
+    },
+  });
+
+  function add(script: ScheduledScript): Entry {
+    const { uid } = script.schedule;
+    const entry = new Entry(script, targets.ordinalOf(uid));
+    entries.set(uid, entry);
+    ask(entry, targets.ledgersOf(uid));
+    return entry;
+  }
+
+  function change(entry: Entry, script: ScheduledScript): void {
+    planning.withdraw(entry);
+    entry.script = script;
+    entry.isHeld = false;
+    if (entry.isLacking && entry.state !== undefined) entry.state = { ...entry.state, retryAt: undefined };
+    entry.isLacking = false;
+    planning.review(entry, now());
+  }
+
+  function remove(uid: string): void {
+    const entry = entries.get(uid);
+    if (entry === undefined) return;
+    planning.withdraw(entry);
+    entries.delete(uid);
+    for (const ordinal of entry.asking) lanes.get(ordinal)?.toRead.delete(entry);
+    giveUpManual(entry, 'Failed/REMOVED');
+    entry.running?.cancel.abort(new Error('the script was removed'));
+  }
+
+  function end(): void {
+    stopped = true;
+    planning.stop();
+    for (const entry of entries.values()) giveUpManual(entry, 'Failed/STOPPING');
   }
 
   return {
     async apply(scripts) {
-      const wanted = new Map(scripts.map((script) => [script.schedule.uid, script]));
-      for (const [uid, entry] of entries) {
-        if (wanted.has(uid)) continue;
-        entries.delete(uid);
-        entry.running?.cancel.abort(new Error('the script was removed'));
+      const wanted = new Set(scripts.map(({ schedule }) => schedule.uid));
+      for (const uid of entries.keys()) if (!wanted.has(uid)) remove(uid);
+      for (const script of scripts) {
+        const entry = entries.get(script.schedule.uid);
+        if (entry === undefined) add(script);
+        else change(entry, script);
       }
-      const fresh = scripts.filter(({ schedule: { uid } }) => !entries.has(uid));
-      const known: ReadonlyMap<string, readonly CommittedInterval[]> =
-        fresh.length === 0 ? new Map() : await runtime.ledger(fresh.map((script) => script.schedule.uid));
-      for (const [uid, script] of wanted) {
-        const entry = entries.get(uid);
-        if (entry !== undefined) entry.script = script;
-        else {
-          const state = startScript(script.schedule, now(), { committed: known.get(uid) ?? [] });
-          entries.set(uid, { script, state, running: undefined, early: [] });
-        }
-      }
-      schedule(0);
+      await Promise.all([...lanes.values()].map(readPages));
     },
-    delivered(delivery) {
-      const entry = entries.get(delivery.uid);
-      const active = entry?.state.active;
-      if (entry !== undefined && active?.start === delivery.start && active.end === delivery.end)
-        entry.early.push(delivery);
-      else accept(entry, delivery);
+    set(script) {
+      const entry = entries.get(script.schedule.uid);
+      if (entry !== undefined) return change(entry, script);
+      // in one page with others that are set now
+      for (const ordinal of add(script).asking) queueMicrotask(() => read(laneOf(ordinal)));
+      return undefined;
     },
+    hold(uid) {
+      const entry = entries.get(uid);
+      if (entry === undefined) return;
+      entry.isHeld = true;
+      planning.withdraw(entry);
+      entry.running?.cancel.abort(new Error('the script cannot run now'));
+    },
+    remove,
+    runNow(uid, token) {
+      const entry = entries.get(uid);
+      if (entry === undefined) return undefined;
+      const answer = askManual(entry, token);
+      planning.review(entry, now());
+      return answer;
+    },
+    delivered,
     progress(uid) {
-      const state = entries.get(uid)?.state;
-      if (state === undefined) return undefined;
-      return { deliveredUntil: deliveredUntil(state), finishedUntil: state.finishedUntil, failures: state.failures };
+      const entry = entries.get(uid);
+      if (entry?.state === undefined) return undefined;
+      const { finishedUntil, failures } = entry.state;
+      return { deliveredUntil: deliveredUntil(entry.state), finishedUntil, failures, ordinal: entry.ordinal };
+    },
+    load(ordinal) {
+      const lane = lanes.get(ordinal);
+      return { due: lane?.due ?? 0, running: lane?.running ?? 0 };
+    },
+    leftAt(ordinal) {
+      let left = 0;
+      for (const entry of entries.values()) if (dependsOn(entry, ordinal) || entry.asking.includes(ordinal)) left += 1;
+      return left;
+    },
+    isSettled() {
+      for (const entry of entries.values()) {
+        if (entry.elsewhere.length > 0 || entry.ordinal !== targets.ordinalOf(uidOf(entry))) return false;
+      }
+      return true;
+    },
+    halt(reason) {
+      end();
+      execution.cancel(reason);
     },
     async stop(graceMs) {
-      stopped = true;
-      clearTimeout(timer);
-      const running = [...entries.values()].flatMap(({ running: run }) => run ?? []);
-      const cancel = setTimeout(() => running.forEach((run) => run.cancel.abort(new Error('stopping'))), graceMs);
-      await Promise.allSettled(running.map(({ done }) => done));
-      clearTimeout(cancel);
+      end();
+      await execution.drain(graceMs);
     },
   };
 }

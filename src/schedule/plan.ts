@@ -47,17 +47,34 @@ function decide(schedule: ScriptSchedule, state: ScriptState, facts: ScheduleFac
   const start = state.finishedUntil;
   const gapEnd = state.ahead[0]?.start;
   const within = (time: TimeNs): TimeNs => (gapEnd === undefined ? time : earlier(time, gapEnd));
-  const lastDue = boundaryBefore(timeNs(now - spreadNs(schedule.uid, schedule.windowNs)), schedule.windowNs);
+  const lastDue = lastDueBoundary(schedule, now);
 
   for (const { reason, until } of skips(schedule, state, facts, lastDue)) {
     if (until > start) return { kind: 'skip', start, end: within(until), reason };
   }
   const next = within(boundaryAfter(start, schedule.windowNs));
-  const dueAt = timeNs(next + spreadNs(schedule.uid, schedule.windowNs));
+  const dueAt = timeNs(next + spreadOf(schedule));
   if (now < dueAt) return { kind: 'idle', wakeAt: dueAt };
   const end = schedule.catchUp.policy === 'Coalesce' ? within(later(next, lastDue)) : next;
   return { kind: 'run', start, end, live: end >= lastDue };
 }
+
+// a hash is dear beside the rest of a decision, and a schedule's never changes
+const spreads = new WeakMap<ScriptSchedule, bigint>();
+
+function spreadOf(schedule: ScriptSchedule): bigint {
+  let spread = spreads.get(schedule);
+  if (spread === undefined) spreads.set(schedule, (spread = spreadNs(schedule.uid, schedule.windowNs)));
+  return spread;
+}
+
+/** The end of the newest window that is due: over, and its script's turn has come. */
+export const lastDueBoundary = (schedule: ScriptSchedule, now: TimeNs): TimeNs =>
+  boundaryBefore(timeNs(now - spreadOf(schedule)), schedule.windowNs);
+
+/** When the next turn of a script comes, whatever it has done until now. */
+export const nextTurn = (schedule: ScriptSchedule, now: TimeNs): TimeNs =>
+  timeNs(lastDueBoundary(schedule, now) + schedule.windowNs + spreadOf(schedule));
 
 /** Up to where windows are given up, and why. The first that reaches beyond what is finished counts. */
 function skips(

@@ -12,7 +12,10 @@ export interface ScriptSchedule {
 }
 
 export interface ScriptState {
-  /** All before is finished: committed, or skipped with a reason. The next window starts here. Never falls. */
+  /**
+   * All before is finished: committed, or skipped with a reason. The next window starts here. Falls only where a lost
+   * disk took windows with it that were not delivered; `deliveredUntil` never does.
+   */
   readonly finishedUntil: TimeNs;
   /** Finished beyond that point (a manual run, or what a ledger held): sorted, disjoint, not touching. */
   readonly ahead: readonly Interval[];
@@ -44,7 +47,12 @@ export const RETRY_MAX_NS = 30n * NS_PER_SECOND;
 export function startScript(
   schedule: ScriptSchedule,
   now: TimeNs,
-  known: { readonly committed: readonly CommittedInterval[]; readonly checkpoint?: TimeNs },
+  known: {
+    readonly committed: readonly CommittedInterval[];
+    readonly checkpoint?: TimeNs;
+    /** It was suspended when it was last seen; now it may not be. */
+    readonly wasSuspended?: boolean;
+  },
 ): ScriptState {
   const first = known.committed[0];
   const fresh: ScriptState = {
@@ -52,7 +60,7 @@ export function startScript(
     ahead: [],
     undelivered: [],
     active: undefined,
-    suspended: schedule.suspend,
+    suspended: known.wasSuspended ?? schedule.suspend,
     resumedAt: undefined,
     failures: 0,
     retryAt: undefined,
@@ -111,6 +119,37 @@ export const markDelivered = (state: ScriptState, interval: Interval): ScriptSta
   ...state,
   undelivered: subtractInterval(state.undelivered, interval),
 });
+
+/** What a ledger says, taken over: what it has committed is finished, what it calls delivered is. */
+export function mergeLedger(before: ScriptState, committed: readonly CommittedInterval[]): ScriptState {
+  const state = committed.reduce((known, interval) => recordFinished(known, interval, interval.delivered), before);
+  if (state.undelivered.length === 0) return state;
+  const undelivered = committed
+    .filter(({ delivered }) => delivered)
+    .reduce((left, interval) => subtractInterval(left, interval), state.undelivered);
+  return { ...state, undelivered };
+}
+
+/**
+ * `lost` (sorted, disjoint, undelivered) was on a disk that is gone: whether it was sent is not known, so it is to be run
+ * again. All else that is finished stays so.
+ */
+export function markLost(state: ScriptState, lost: readonly Interval[]): ScriptState {
+  const [first] = lost;
+  if (first === undefined) return state;
+  const finishedUntil = earlier(state.finishedUntil, first.start);
+  const finished =
+    finishedUntil < state.finishedUntil
+      ? [{ start: finishedUntil, end: state.finishedUntil }, ...state.ahead]
+      : state.ahead;
+  return {
+    ...state,
+    finishedUntil,
+    ahead: lost.reduce(subtractInterval, finished),
+    undelivered: lost.reduce(subtractInterval, state.undelivered),
+    retryAt: undefined,
+  };
+}
 
 function recordFinished(state: ScriptState, interval: Interval, delivered: boolean): ScriptState {
   // What ends before the present point was accounted for when the point passed it.

@@ -44,6 +44,9 @@ export function addInterval(set: readonly Interval[], added: Interval): readonly
   return [...before, { start, end }, ...after];
 }
 
+export const overlapsAny = (set: readonly Interval[], { start, end }: Interval): boolean =>
+  set.some((one) => one.start < end && one.end > start);
+
 /** What of `set` is not in `removed`. */
 export const subtractInterval = (set: readonly Interval[], removed: Interval): readonly Interval[] =>
   set.flatMap((one) =>

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createDispatcher, type DispatcherListener, type ScheduledScript } from '../../src/controllers/dispatcher.ts';
+import type { DispatcherListener, ScheduledScript } from '../../src/controllers/dispatch/contract.ts';
+import { createDispatcher } from '../../src/controllers/dispatcher.ts';
 import { NO_LOSS } from '../../src/model/loss.ts';
 import type { Delivery, RunOutcome } from '../../src/model/outcome.ts';
 import type { RunContract, RunRequest, RunResult } from '../../src/model/run.ts';

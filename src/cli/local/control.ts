@@ -1,6 +1,7 @@
 // The control loop of `sluice local`: gather from a folder, decide with the operator's own pure functions, apply to the
 // in-process runtime, publish statuses. What the operator does with an API server, here with files.
-import { createDispatcher, type Dispatcher, type ScheduledScript } from '../../controllers/dispatcher.ts';
+import type { ScheduledScript } from '../../controllers/dispatch/contract.ts';
+import { createDispatcher, type Dispatcher } from '../../controllers/dispatcher.ts';
 import { desiredOf, scheduleOfDesired, type Desired } from '../../controllers/desired.ts';
 import { isScriptStatus, resumeRecord } from '../../controllers/exportscript/resume.ts';
 import { compileFault } from '../../controllers/exportscript/status.ts';

@@ -1,5 +1,5 @@
 // Statuses out: computed by the pure functions of crds and controllers, shown by the view and written to the state folder.
-import type { Dispatcher } from '../../controllers/dispatcher.ts';
+import type { ScriptProgress } from '../../controllers/dispatch/contract.ts';
 import { scheduleOfDesired, type Desired, type DesiredPlugin, type DesiredScript } from '../../controllers/desired.ts';
 import { exportScriptStatus, heldUp } from '../../controllers/exportscript/status.ts';
 import { NEW_RECORD, type ScriptRecord } from '../../controllers/exportscript/track.ts';
@@ -46,7 +46,10 @@ export interface Publisher {
 }
 
 /** Each script's progress as the dispatcher has it. */
-export function dispatcherState(dispatcher: Dispatcher, desired: Desired): Map<string, Progress> {
+export function dispatcherState(
+  dispatcher: { progress(uid: string): Pick<ScriptProgress, 'deliveredUntil' | 'finishedUntil'> | undefined },
+  desired: Desired,
+): Map<string, Progress> {
   const progressOf = (script: DesiredScript): Progress => {
     const state = dispatcher.progress(script.uid);
     if (state === undefined) return { deliveredUntil: undefined, nextWindow: undefined };

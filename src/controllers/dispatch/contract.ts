@@ -46,6 +46,12 @@ export interface ScriptProgress {
   readonly ordinal: number;
 }
 
+/** What a dispatcher remembers of scripts beyond its own life. */
+export interface ProgressBook {
+  find(uid: string): { readonly deliveredUntil: TimeNs; readonly wasSuspended: boolean } | undefined;
+  note(uid: string, deliveredUntil: TimeNs, isSuspended: boolean): void;
+}
+
 /** What became of a manual run. `outcome` is a text for `status.lastManualRun`: `Complete`, `Partial/NodesMissing`, `Failed/DEADLINE_EXCEEDED`, `AlreadyCommitted`. */
 export interface ManualRun {
   readonly token: string;

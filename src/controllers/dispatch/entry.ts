@@ -1,0 +1,199 @@
+// One script as the dispatcher holds it, and what ledgers, lost disks and moves do to it. Kept small: there may be ten
+// thousand, and nearly all of them are idle.
+import type { Delivery } from '../../model/outcome.ts';
+import type { CommittedInterval } from '../../model/run.ts';
+import { timeNs, type TimeNs } from '../../model/time.ts';
+import { heapPlace, type HeapPlace } from '../../schedule/due-heap.ts';
+import { markDelivered, markLost, mergeLedger, startScript, type ScriptState } from '../../schedule/script-state.ts';
+import { addInterval, boundaryBefore, overlapsAny, subtractInterval, type Interval } from '../../schedule/window.ts';
+import type { ManualRun, ScheduledScript } from './contract.ts';
+
+/** The order in which runs get slots: manual ones, then those at their own pace, then slow scripts', then backlog. */
+export type RunClass = 'manual' | 'live' | 'slow' | 'backlog';
+
+export interface Running {
+  readonly cancel: AbortController;
+  readonly class: RunClass;
+  readonly ordinal: number;
+  readonly startedMs: number;
+}
+
+export interface ManualAsk {
+  readonly token: string;
+  readonly answer: Promise<ManualRun>;
+  readonly resolve: (run: ManualRun) => void;
+  isPending: boolean;
+}
+
+/** Undelivered windows that lie in the ledger of a runtime that the script has moved away from. */
+interface Elsewhere {
+  readonly ordinal: number;
+  readonly undelivered: readonly Interval[];
+}
+
+// shared, so that an entry that has none costs nothing
+const NONE: readonly never[] = [];
+
+export class Entry {
+  script: ScheduledScript;
+  /** Undefined until all ledgers that may hold windows of it were read. */
+  state: ScriptState | undefined = undefined;
+  /** The runtime that its runs go to. */
+  ordinal: number;
+  /** Ledgers that are being read for it; it runs nothing meanwhile. */
+  asking: readonly number[] = NONE;
+  /** What ledgers said while others were still to be heard. */
+  heard: readonly { readonly ordinal: number; readonly committed: readonly CommittedInterval[] }[] = NONE;
+  isHeld = false;
+  /** The last call did not say whether its window is committed. */
+  isUnsure = false;
+  /** The runtime lacked something of it; `set` brings it. */
+  isLacking = false;
+  /** Its last run held a slot for long. */
+  isSlow = false;
+  running: Running | undefined = undefined;
+  /** Where it waits for a slot. */
+  queued: RunClass | undefined = undefined;
+  /** When it was to be looked at, and began to wait. */
+  readyMs = 0;
+  /** In the heap of due times. */
+  readonly due: HeapPlace<Entry>;
+  /** In the heap of the backlog, by its window's end. */
+  readonly order: HeapPlace<Entry>;
+  /** Where a script that nothing was known of began; until the window before was run by hand. */
+  firstStart: TimeNs | undefined = undefined;
+  /** The newest due boundary for which it had its turn. */
+  pacedUntil: TimeNs | undefined = undefined;
+  /** Verdicts on the window that is just being committed: a fast destination answers before the run's result is here. */
+  early: readonly Delivery[] = NONE;
+  elsewhere: readonly Elsewhere[] = NONE;
+  /** Of unknown fate since a disk was lost: what is committed here again is a repetition. */
+  suspect: readonly Interval[] = NONE;
+  manual: ManualAsk | undefined = undefined;
+
+  constructor(script: ScheduledScript, ordinal: number) {
+    this.script = script;
+    this.ordinal = ordinal;
+    this.due = heapPlace<Entry>(this);
+    this.order = heapPlace<Entry>(this);
+  }
+}
+
+export const uidOf = (entry: Entry): string => entry.script.schedule.uid;
+
+/** The part of `scriptName` before the slash: slots are shared out by it. */
+export function namespaceOf({ script }: Entry): string {
+  const { scriptName } = script.run;
+  return scriptName.slice(0, Math.max(0, scriptName.indexOf('/')));
+}
+
+/** The undelivered windows that lie in the ledger of `ordinal`. */
+function undeliveredAt(entry: Entry, ordinal: number): readonly Interval[] {
+  const { state, elsewhere } = entry;
+  if (ordinal !== entry.ordinal) return elsewhere.find((one) => one.ordinal === ordinal)?.undelivered ?? NONE;
+  return elsewhere
+    .flatMap(({ undelivered }) => undelivered)
+    .reduce((own: readonly Interval[], one) => subtractInterval(own, one), state?.undelivered ?? NONE);
+}
+
+export const dependsOn = (entry: Entry, ordinal: number): boolean =>
+  entry.ordinal === ordinal || entry.elsewhere.some((one) => one.ordinal === ordinal);
+
+/** From now on its runs go to `ordinal`; what is not delivered stays where it is. */
+export function rehome(entry: Entry, ordinal: number): void {
+  const left = { ordinal: entry.ordinal, undelivered: undeliveredAt(entry, entry.ordinal) };
+  const others = entry.elsewhere.filter((one) => one.ordinal !== ordinal && one.ordinal !== left.ordinal);
+  entry.elsewhere = left.undelivered.length === 0 ? others : [...others, left];
+  entry.ordinal = ordinal;
+  entry.isUnsure = false;
+}
+
+/** What a ledger said of a script that is known already. Its early verdicts are applied by the caller. */
+export function learn(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
+  if (entry.state === undefined) return;
+  entry.state = mergeLedger(entry.state, committed);
+  entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
+  if (ordinal !== entry.ordinal) return;
+  // it was away, and is back: what its absence made fail need not wait longer
+  if (entry.isUnsure) entry.state = { ...entry.state, retryAt: undefined };
+  entry.isUnsure = false;
+}
+
+/** All ledgers were heard: the script's first state. `lostBefore`: by ordinal, when it was found with an empty disk. */
+export function begin(
+  entry: Entry,
+  now: TimeNs,
+  checkpoint: { readonly deliveredUntil: TimeNs; readonly wasSuspended: boolean } | undefined,
+  lostBefore: (ordinal: number) => TimeNs | undefined,
+): void {
+  const { heard } = entry;
+  const { schedule } = entry.script;
+  const committed = heard.flatMap((one) => one.committed).sort((a, b) => (a.start < b.start ? -1 : 1));
+  const state = startScript(schedule, now, {
+    committed,
+    ...(checkpoint === undefined
+      ? {}
+      : { checkpoint: checkpoint.deliveredUntil, wasSuspended: checkpoint.wasSuspended }),
+  });
+  entry.state = state;
+  entry.heard = NONE;
+  entry.elsewhere = heard
+    .filter(({ ordinal }) => ordinal !== entry.ordinal)
+    .map((one) => ({
+      ordinal: one.ordinal,
+      undelivered: one.committed.filter(({ delivered }) => !delivered).reduce(addInterval, NONE),
+    }))
+    .filter(({ undelivered }) => undelivered.length > 0);
+  if (checkpoint === undefined) {
+    if (committed.length === 0) entry.firstStart = state.finishedUntil;
+    return;
+  }
+  for (const { ordinal } of heard) {
+    const lostAt = lostBefore(ordinal);
+    if (lostAt === undefined) continue;
+    const end = boundaryBefore(lostAt, schedule.windowNs);
+    const start = checkpoint.deliveredUntil;
+    if (start < end) entry.suspect = committed.reduce(subtractInterval, addInterval(entry.suspect, { start, end }));
+  }
+}
+
+/** The disk of `ordinal` is gone, and with it all that it had not delivered. */
+export function lose(entry: Entry, ordinal: number): void {
+  const { state } = entry;
+  if (state === undefined) return;
+  const lost = undeliveredAt(entry, ordinal);
+  const active = entry.running?.ordinal === ordinal || (entry.isUnsure && entry.ordinal === ordinal);
+  entry.suspect = lost.reduce(addInterval, entry.suspect);
+  // committed perhaps, but nobody heard of it
+  if (active) entry.suspect = addInterval(entry.suspect, nextOf(state));
+  entry.state = markLost(state, lost);
+  entry.elsewhere = entry.elsewhere.filter((one) => one.ordinal !== ordinal);
+  if (entry.ordinal === ordinal) entry.isUnsure = false;
+}
+
+const nextOf = ({ active, finishedUntil }: ScriptState): Interval =>
+  active ?? { start: finishedUntil, end: timeNs(finishedUntil + 1n) };
+
+/** Takes a window off the suspects; whether it was one. */
+export function settleSuspect(entry: Entry, window: Interval): boolean {
+  if (entry.suspect.length === 0 || !overlapsAny(entry.suspect, window)) return false;
+  entry.suspect = subtractInterval(entry.suspect, window);
+  return true;
+}
+
+export function settleDelivery(entry: Entry, delivery: Delivery): void {
+  if (!delivery.windowDelivered || entry.state === undefined) return;
+  entry.state = markDelivered(entry.state, delivery);
+  if (entry.elsewhere.length > 0) entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
+}
+
+function withoutDelivered(elsewhere: readonly Elsewhere[], { undelivered }: ScriptState): readonly Elsewhere[] {
+  if (elsewhere.length === 0) return elsewhere;
+  const settled = (one: Interval): readonly Interval[] => undelivered.reduce(subtractInterval, [one]);
+  return elsewhere
+    .map((one) => ({
+      ...one,
+      undelivered: one.undelivered.flatMap(settled).reduce(subtractInterval, one.undelivered),
+    }))
+    .filter((one) => one.undelivered.length > 0);
+}

@@ -1,0 +1,187 @@
+// One run or skip: the call to the runtime, and what its result does to the script.
+import type { RunOutcome } from '../../model/outcome.ts';
+import type { RunResult } from '../../model/run.ts';
+import type { TimeNs } from '../../model/time.ts';
+import type { Decision } from '../../schedule/plan.ts';
+import {
+  markCancelled,
+  markFailed,
+  markFinished,
+  markOverlap,
+  markStarted,
+  type ScriptState,
+} from '../../schedule/script-state.ts';
+import { overlapsAny, type Interval } from '../../schedule/window.ts';
+import type { DispatcherListener, RunTargets } from './contract.ts';
+import { settleSuspect, uidOf, type Entry, type RunClass, type Running } from './entry.ts';
+import type { Lane } from './lane.ts';
+import type { Meters } from './meters.ts';
+
+export type Work = Exclude<Decision, { readonly kind: 'idle' }>;
+
+export interface ExecutionOptions {
+  readonly targets: Pick<RunTargets, 'run' | 'skip'>;
+  readonly epoch: number;
+  readonly now: () => TimeNs;
+  readonly monotonicMs: () => number;
+  readonly listener: DispatcherListener;
+  readonly meters: Meters;
+  /** Whether the script is still this one: not removed, and not another of the same uid. */
+  readonly isCurrent: (entry: Entry) => boolean;
+  readonly onEnded: (entry: Entry, lane: Lane) => void;
+}
+
+export interface Execution {
+  start(entry: Entry, state: ScriptState, work: Work, runClass: RunClass, lane: Lane): void;
+  /** Cancels all at once. */
+  cancel(reason: Error): void;
+  /** Resolves when all that runs now has ended; after `graceMs` it is cancelled. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** A script whose run held a slot longer than this shares half of the slots with its like. */
+const SLOW_MS = 2000;
+/** Not the script's failures: the window is another's to run, or to be tried again. */
+const NOT_ITS_FAULT = new Set(['CANCELLED', 'SUPERSEDED', 'STOPPING']);
+
+const codeOf = ({ error, reason }: RunOutcome): string => error?.code ?? reason ?? '';
+
+/** For `status.lastManualRun`. */
+const manualText = (outcome: RunOutcome): string => {
+  const code = outcome.outcome === 'Complete' ? '' : codeOf(outcome);
+  return code === '' ? outcome.outcome : `${outcome.outcome}/${code}`;
+};
+
+export function createExecution(options: ExecutionOptions): Execution {
+  const { targets, epoch, now, listener, meters } = options;
+  const active = new Map<Running, Promise<void>>();
+
+  function answerManual(entry: Entry, outcome: string): void {
+    const ask = entry.manual;
+    if (ask?.isPending !== true) return;
+    ask.isPending = false;
+    ask.resolve({ token: ask.token, outcome });
+  }
+
+  function settleFailed(entry: Entry, state: ScriptState, outcome: RunOutcome, isManual: boolean): void {
+    // a commit whose acknowledgement failed may be there all the same
+    entry.isUnsure = true;
+    const paused = markFailed(state, now());
+    if (NOT_ITS_FAULT.has(codeOf(outcome))) entry.state = { ...paused, failures: state.failures };
+    else {
+      // one try, whose answer the user reads; the schedule's own tries are not put off by it
+      entry.state = isManual ? markCancelled(state) : paused;
+      meters.ended(outcome, false);
+      listener.failed(uidOf(entry), outcome, { isRepeated: false, isManual });
+    }
+    if (isManual) answerManual(entry, manualText(outcome));
+  }
+
+  /** `isKnown`: the window was finished before; only a manual run asks for such a one. */
+  function settle(entry: Entry, work: Work, result: RunResult, isManual: boolean, isKnown: boolean): void {
+    const { state } = entry;
+    if (state === undefined) return;
+    entry.isUnsure = false;
+    switch (result.status) {
+      case 'committed': {
+        if (isKnown) entry.state = markCancelled(state);
+        else {
+          entry.state = markFinished(state, work, result.delivered);
+          const isRepeated = settleSuspect(entry, work) && work.kind === 'run';
+          meters.ended(result.outcome, isRepeated);
+          listener.committed(uidOf(entry), result.outcome, result.delivered, { isRepeated, isManual });
+        }
+        if (isManual) answerManual(entry, manualText(result.outcome));
+        break;
+      }
+      case 'failed':
+        settleFailed(entry, state, result.outcome, isManual);
+        break;
+      case 'overlap':
+        entry.state = markOverlap(state, now(), result.committed);
+        if (isManual) answerManual(entry, 'AlreadyCommitted');
+        break;
+      case 'unknown':
+        // counts as a failure for the pause only: whoever listens gives the runtime what it lacks
+        entry.state = { ...markFailed(state, now()), failures: state.failures };
+        entry.isLacking = true;
+        listener.unknown(uidOf(entry), result.what);
+        break;
+      default:
+        result satisfies never;
+    }
+  }
+
+  // async, so that what it throws is a rejection
+  async function call(entry: Entry, work: Work, ordinal: number, signal: AbortSignal): Promise<RunResult> {
+    const uid = uidOf(entry);
+    const { start, end } = work;
+    if (work.kind === 'skip') return targets.skip(ordinal, { epoch, uid, start, end, reason: work.reason });
+    return targets.run(ordinal, { ...entry.script.run, runId: `${uid}/${start}`, epoch, uid, start, end }, signal);
+  }
+
+  async function execute(entry: Entry, work: Work, running: Running, lane: Lane, isKnown: boolean): Promise<void> {
+    const { signal } = running.cancel;
+    const isManual = running.class === 'manual';
+    try {
+      const result = await call(entry, work, running.ordinal, signal);
+      if (!options.isCurrent(entry) || entry.state === undefined) return;
+      if (signal.aborted && result.status !== 'committed') {
+        entry.isUnsure = true;
+        entry.state = markCancelled(entry.state);
+      } else settle(entry, work, result, isManual, isKnown);
+    } catch (error) {
+      if (!options.isCurrent(entry) || entry.state === undefined) return;
+      // whether it was committed is not known; the window is asked for again, and the ledger knows
+      entry.isUnsure = true;
+      entry.state = signal.aborted ? markCancelled(entry.state) : markFailed(entry.state, now());
+      if (signal.aborted) return;
+      meters.broke();
+      listener.broke(uidOf(entry), error);
+      if (isManual) answerManual(entry, 'Failed/RUNTIME_UNAVAILABLE');
+    } finally {
+      entry.isSlow = options.monotonicMs() - running.startedMs > SLOW_MS;
+      entry.running = undefined;
+      active.delete(running);
+      lane.ended(running.class);
+      options.onEnded(entry, lane);
+    }
+  }
+
+  return {
+    start(entry, state, work, runClass, lane) {
+      const isKnown = runClass === 'manual' && isFinished(state, work) && !isBeforeFirst(entry, work);
+      const running: Running = {
+        cancel: new AbortController(),
+        class: runClass,
+        ordinal: lane.ordinal,
+        startedMs: options.monotonicMs(),
+      };
+      entry.state = markStarted(state, work);
+      entry.running = running;
+      lane.started(runClass);
+      active.set(running, execute(entry, work, running, lane, isKnown));
+    },
+    cancel(reason) {
+      for (const { cancel } of active.keys()) cancel.abort(reason);
+    },
+    async drain(graceMs) {
+      const timer = setTimeout(() => {
+        for (const { cancel } of active.keys()) cancel.abort(new Error('stopping'));
+      }, graceMs);
+      await Promise.allSettled(active.values());
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The window before a script's first: never run, though all before its first window counts as finished. */
+function isBeforeFirst(entry: Entry, window: Interval): boolean {
+  const { firstStart } = entry;
+  if (firstStart === undefined || window.end > firstStart) return false;
+  entry.firstStart = undefined;
+  return true;
+}
+
+const isFinished = ({ finishedUntil, ahead }: ScriptState, window: Interval): boolean =>
+  window.end <= finishedUntil ? true : window.start >= finishedUntil && overlapsAny(ahead, window);
