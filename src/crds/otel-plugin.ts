@@ -1,23 +1,50 @@
 // OtelPlugin: where telemetry goes. Schema, type and rules.
 import { Type, type Static } from '@sinclair/typebox';
-import type { DestinationType } from '../model/destination.ts';
-import { API_VERSION, duration, keyRef, metadata, object, objectName, oneOf, type Rule } from './parts.ts';
-import { parseDurationMs } from './duration.ts';
+import { durationWithinCel, isDurationWithin } from './duration.ts';
+import { endpointRules } from './endpoint-rules.ts';
+import {
+  API_VERSION,
+  duration,
+  keyRef,
+  keysWithin,
+  keysWithinCel,
+  metadata,
+  object,
+  objectName,
+  oneOf,
+  presetName,
+  textMap,
+  type Rule,
+} from './parts.ts';
+import { otelPluginStatusSchema } from './status-schema.ts';
+
+/** With a preset's name and a hyphen at most 63. */
+export const PLUGIN_NAME_MAX = 40;
+const ATTRIBUTE_NAME_MAX = 253;
 
 const DESTINATION_TYPES = ['OTLPGRPC', 'OTLPHTTP', 'PrometheusRemoteWrite', 'Prometheus', 'Zipkin', 'Console'] as const;
 
-const header = object({
-  name: Type.String({
-    description: 'Name of the header or gRPC metadata key; compared without case.',
-    minLength: 1,
-    maxLength: 128,
-    pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
-  }),
-  value: Type.Optional(Type.String({ description: 'The value itself. For secrets use valueFrom.', maxLength: 8192 })),
-  valueFrom: Type.Optional(
-    object({ secretKeyRef: keyRef('Secret') }, { description: 'Takes the value from a Secret.' }),
-  ),
-});
+const header = object(
+  {
+    name: Type.String({
+      description: 'Name of the header or gRPC metadata key; compared without case.',
+      minLength: 1,
+      maxLength: 128,
+      pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+    }),
+    value: Type.Optional(
+      Type.String({
+        description: 'The value itself: visible ASCII and blanks, at most 8192. What is secret belongs in valueFrom.',
+        maxLength: 8192,
+        pattern: '^[ -~]*$',
+      }),
+    ),
+    valueFrom: Type.Optional(
+      object({ secretKeyRef: keyRef('Secret') }, { description: 'Takes the value from a Secret.' }),
+    ),
+  },
+  { description: 'One header: exactly one of value and valueFrom.' },
+);
 
 const auth = object(
   {
@@ -37,7 +64,13 @@ const auth = object(
 
 const tls = object(
   {
-    mode: Type.Optional(oneOf(['TLS', 'Plaintext'], 'Whether the connection is encrypted.', 'TLS')),
+    mode: Type.Optional(
+      oneOf(
+        ['TLS', 'Plaintext'],
+        "Whether the connection is encrypted; an endpoint's http:// or https:// wins. Default TLS.",
+        'TLS',
+      ),
+    ),
     ca: Type.Optional(
       object(
         { secretKeyRef: Type.Optional(keyRef('Secret')), configMapKeyRef: Type.Optional(keyRef('ConfigMap')) },
@@ -46,15 +79,27 @@ const tls = object(
     ),
     clientCertificate: Type.Optional(
       object(
-        { secretRef: object({ name: objectName('Name of a Secret of type kubernetes.io/tls.') }) },
+        {
+          secretRef: object(
+            { name: objectName('Name of the Secret, in the namespace of this object.') },
+            { description: 'A Secret of type kubernetes.io/tls.' },
+          ),
+        },
         { description: 'Certificate and key presented to the server.' },
       ),
     ),
     serverName: Type.Optional(
-      Type.String({ description: 'Name that the server certificate must carry.', minLength: 1, maxLength: 253 }),
+      Type.String({
+        description: "Name that the server's certificate must carry, if not the endpoint's.",
+        minLength: 1,
+        maxLength: 253,
+      }),
     ),
     insecureSkipVerify: Type.Optional(
-      Type.Boolean({ description: 'Accept any server certificate. For trying out only.', default: false }),
+      Type.Boolean({
+        description: 'Accept any server certificate. For trying out only. Default false.',
+        default: false,
+      }),
     ),
   },
   { description: 'Transport security.', default: {} },
@@ -65,14 +110,18 @@ const destination = object(
     type: oneOf(DESTINATION_TYPES, 'The protocol spoken to the destination.'),
     endpoint: Type.Optional(
       Type.String({
-        description: 'host:port for OTLPGRPC, a URL for the others; none for Prometheus and Console.',
+        description:
+          'host:port for OTLPGRPC, a URL with http or https for OTLPHTTP, PrometheusRemoteWrite and Zipkin, none for Prometheus ' +
+          'and Console. Example: otel-collector.default.svc.cluster.local:4317.',
         minLength: 1,
         maxLength: 2048,
       }),
     ),
     headers: Type.Optional(
       Type.Array(header, {
-        description: 'Headers of every request.',
+        description:
+          'Headers (gRPC: metadata) of every request, at most 32. Those that the transport sets itself are refused; ' +
+          'authorization must come from a Secret.',
         maxItems: 32,
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['name'],
@@ -83,10 +132,14 @@ const destination = object(
     proxy: Type.Optional(
       object(
         {
-          url: Type.String({ description: 'URL of the proxy.', minLength: 1, maxLength: 2048 }),
+          url: Type.String({
+            description: 'URL of the proxy, e.g. http://proxy.example:3128.',
+            minLength: 1,
+            maxLength: 2048,
+          }),
           noProxy: Type.Optional(
-            Type.Array(Type.String({ minLength: 1, maxLength: 253 }), {
-              description: 'Hosts reached without the proxy.',
+            Type.Array(Type.String({ description: 'A host name.', minLength: 1, maxLength: 253 }), {
+              description: 'Hosts reached without the proxy, at most 32.',
               maxItems: 32,
               'x-kubernetes-list-type': 'set',
             }),
@@ -95,52 +148,73 @@ const destination = object(
         { description: 'Proxy to go through. None is taken from the environment.' },
       ),
     ),
-    compression: Type.Optional(oneOf(['gzip', 'none'], 'Compression of request bodies.', 'gzip')),
-    timeout: Type.Optional(duration('Deadline of one request, 1s to 60s.', '10s')),
+    compression: Type.Optional(oneOf(['gzip', 'none'], 'Compression of request bodies. Default gzip.', 'gzip')),
+    timeout: Type.Optional(
+      duration('Deadline of one request, 1s to 60s. A request that is late is tried again. Default 10s.', '10s'),
+    ),
     temporality: Type.Optional(
-      oneOf(['delta', 'cumulative'], 'Turns sums and histograms into this temporality. Default: as the script says.'),
+      oneOf(
+        ['delta', 'cumulative'],
+        'Turns sums and histograms into this temporality. Default: as the script says (sums over a window are delta).',
+      ),
     ),
   },
   { description: 'Where to send and how.' },
 );
 
-const spec = object({
-  enabled: Type.Optional(Type.Boolean({ description: 'False: no new runs; what waits is kept.', default: true })),
-  destination,
-  resourceAttributes: Type.Optional(
-    Type.Record(Type.String({ minLength: 1, maxLength: 253 }), Type.String({ maxLength: 1024 }), {
-      description: "Added to every resource; they win over a script's own.",
-      maxProperties: 32,
-    }),
-  ),
-  presets: Type.Optional(
-    object(
-      {
-        include: Type.Optional(
-          Type.Array(Type.String({ minLength: 1, maxLength: 22, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' }), {
-            description: 'Presets that become ExportScripts owned by this plugin.',
-            maxItems: 32,
-            default: [],
-            'x-kubernetes-list-type': 'set',
-          }),
-        ),
-      },
-      { description: 'Ready-made scripts.', default: {} },
+const spec = object(
+  {
+    enabled: Type.Optional(
+      Type.Boolean({ description: 'False: no new runs; what waits to be sent is kept. Default true.', default: true }),
     ),
-  ),
-  allowedNamespaces: Type.Optional(
-    oneOf(['Same', 'All'], 'Namespaces whose ExportScripts may refer to this plugin.', 'Same'),
-  ),
-});
+    destination,
+    resourceAttributes: Type.Optional(
+      textMap(
+        "Added to every resource; they win over a script's own. At most 32, names of at most 253 characters, values of at most " +
+          '1024. Example: {k8s.cluster.name: prod}.',
+        1024,
+        32,
+      ),
+    ),
+    presets: Type.Optional(
+      object(
+        {
+          include: Type.Optional(
+            Type.Array(presetName('Name of a preset, e.g. http-metrics.'), {
+              description:
+                'Presets that become ExportScripts owned by this plugin, named `<plugin>-<preset>`. At most 32. A name that is ' +
+                'taken out deletes its script.',
+              maxItems: 32,
+              default: [],
+              'x-kubernetes-list-type': 'set',
+            }),
+          ),
+        },
+        { description: 'Ready-made scripts.', default: {} },
+      ),
+    ),
+    allowedNamespaces: Type.Optional(
+      oneOf(
+        ['Same', 'All'],
+        'Namespaces whose ExportScripts may refer to this plugin: its own, or all. Default Same.',
+        'Same',
+      ),
+    ),
+  },
+  { description: 'Where telemetry goes, and which presets are sent there.' },
+);
 
 /** The whole resource as a manifest has it; `status` is the operator's and is not read from manifests. */
 export const otelPluginSchema = object({
   apiVersion: Type.Literal(API_VERSION),
   kind: Type.Literal('OtelPlugin'),
-  metadata: metadata(40),
+  metadata: metadata(PLUGIN_NAME_MAX),
   spec,
   status: Type.Optional(Type.Unknown()),
 });
+
+/** As the API server has it: the spec that users write and the status that the operator writes. */
+export const otelPluginParts = { spec, status: otelPluginStatusSchema };
 
 export type OtelPlugin = Static<typeof otelPluginSchema>;
 export type OtelPluginSpec = Static<typeof spec>;
@@ -155,7 +229,6 @@ const RESERVED_HEADERS = new Set([
   'transfer-encoding',
   'user-agent',
 ]);
-const NO_ENDPOINT: readonly DestinationType[] = ['Prometheus', 'Console'];
 
 const headersOf = (value: OtelPluginSpec) => value.destination.headers ?? [];
 const members = (value: object): number => Object.values(value).filter((member) => member !== undefined).length;
@@ -163,47 +236,34 @@ const members = (value: object): number => Object.values(value).filter((member) 
 const RESERVED_LIST = [...RESERVED_HEADERS].map((name) => `'${name}'`).join(', ');
 
 export const otelPluginRules: readonly Rule<OtelPluginSpec>[] = [
+  ...endpointRules,
   {
     path: '/spec/destination',
-    cel: "self.type in ['Prometheus', 'Console'] || has(self.endpoint)",
-    message: 'endpoint is required for this type',
-    holds: ({ destination: d }) => NO_ENDPOINT.includes(d.type) || d.endpoint !== undefined,
-  },
-  {
-    path: '/spec/destination/endpoint',
-    cel: "!self.contains('@')",
-    message: 'endpoint must not carry user information; use auth',
-    holds: ({ destination: d }) => !(d.endpoint ?? '').includes('@'),
-  },
-  {
-    path: '/spec/destination',
-    cel: "self.type != 'OTLPGRPC' || !has(self.endpoint) || self.endpoint.matches('^(https?://)?(\\\\[[0-9a-fA-F:.]+\\\\]|[^:/?#\\\\[\\\\]]+):[0-9]{1,5}/?$')",
-    message: 'endpoint of OTLPGRPC is host:port, e.g. otel-collector.default.svc.cluster.local:4317',
-    holds: ({ destination: d }) =>
-      d.type !== 'OTLPGRPC' ||
-      d.endpoint === undefined ||
-      /^(https?:\/\/)?(\[[0-9a-fA-F:.]+\]|[^:/?#[\]]+):[0-9]{1,5}\/?$/.test(d.endpoint),
-  },
-  {
-    path: '/spec/destination',
+    field: 'headers',
     cel: '!has(self.headers) || self.headers.all(h, has(h.value) != has(h.valueFrom))',
     message: 'each header has exactly one of value and valueFrom',
     holds: (s) => headersOf(s).every((h) => (h.value === undefined) !== (h.valueFrom === undefined)),
   },
   {
     path: '/spec/destination',
+    field: 'headers',
     cel: '!has(self.headers) || self.headers.all(h, self.headers.filter(o, o.name.lowerAscii() == h.name.lowerAscii()).size() == 1)',
     message: 'header names are unique, compared without case',
+    reason: 'FieldValueDuplicate',
     holds: (s) => new Set(headersOf(s).map((h) => h.name.toLowerCase())).size === headersOf(s).length,
   },
   {
     path: '/spec/destination',
+    field: 'headers',
     cel: `!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in [${RESERVED_LIST}]) && !h.name.lowerAscii().startsWith('grpc-'))`,
-    message: 'this header is set by the transport and cannot be given',
+    message:
+      'a header of the transport cannot be given (content-*, host, te, connection, transfer-encoding, user-agent, grpc-*)',
+    reason: 'FieldValueForbidden',
     holds: (s) => headersOf(s).every((h) => !RESERVED_HEADERS.has(h.name.toLowerCase()) && !/^grpc-/i.test(h.name)),
   },
   {
     path: '/spec/destination',
+    field: 'headers',
     cel: "!has(self.headers) || self.headers.all(h, h.name.lowerAscii() != 'authorization' || (has(h.valueFrom) && !has(self.auth)))",
     message: 'authorization must come from a Secret and excludes auth',
     holds: (s) =>
@@ -232,12 +292,15 @@ export const otelPluginRules: readonly Rule<OtelPluginSpec>[] = [
     holds: ({ destination: d }) => d.tls?.ca === undefined || members(d.tls.ca) === 1,
   },
   {
-    path: '/spec/destination',
-    cel: "!has(self.timeout) || (duration(self.timeout) >= duration('1s') && duration(self.timeout) <= duration('60s'))",
+    path: '/spec/destination/timeout',
+    cel: durationWithinCel('1s', '60s'),
     message: 'timeout is between 1s and 60s',
-    holds: ({ destination: d }) => {
-      const ms = parseDurationMs(d.timeout ?? '10s') ?? 0;
-      return ms >= 1000 && ms <= 60_000;
-    },
+    holds: ({ destination: d }) => isDurationWithin(d.timeout ?? '10s', '1s', '60s'),
+  },
+  {
+    path: '/spec/resourceAttributes',
+    cel: keysWithinCel(ATTRIBUTE_NAME_MAX),
+    message: `names of resourceAttributes have 1 to ${ATTRIBUTE_NAME_MAX} characters`,
+    holds: (s) => keysWithin(s.resourceAttributes, ATTRIBUTE_NAME_MAX),
   },
 ];

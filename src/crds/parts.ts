@@ -1,5 +1,5 @@
 // Schema pieces that both kinds share. One source: types come from them by `Static`, validation by ajv, the CRD's
-// OpenAPI schema by the generator; `x-kubernetes-*` annotations are carried along and mean nothing to ajv.
+// OpenAPI schema by openapi.ts; `x-kubernetes-*` annotations are carried along and mean nothing to ajv.
 import { Type, type TSchema } from '@sinclair/typebox';
 import { DURATION_PATTERN } from './duration.ts';
 
@@ -18,6 +18,10 @@ export const objectName = (description: string, maxLength = 253) =>
 
 export const namespaceName = (description: string) =>
   Type.String({ description, minLength: 1, maxLength: 63, pattern: LABEL_PATTERN });
+
+/** At most 22 characters, so that `<plugin>-<preset>` has at most 63. */
+export const presetName = (description: string) =>
+  Type.String({ description, minLength: 1, maxLength: 22, pattern: LABEL_PATTERN });
 
 export const duration = (description: string, value?: string) =>
   Type.String({
@@ -39,6 +43,15 @@ export const oneOf = <const T extends readonly string[]>(values: T, description:
 /** `Type.Object`, closed: an unknown field is an error, not a surprise. */
 export const object = <T extends Record<string, TSchema>>(properties: T, options: Record<string, unknown> = {}) =>
   Type.Object(properties, { ...closed, ...options });
+
+/** A map of texts. OpenAPI has no bound for keys: a rule has it (`keysWithin`). */
+export const textMap = (description: string, valueMax: number, entriesMax: number) =>
+  Type.Unsafe<Record<string, string>>({
+    type: 'object',
+    description,
+    maxProperties: entriesMax,
+    additionalProperties: { type: 'string', description: 'The value.', maxLength: valueMax },
+  });
 
 export const keyRef = (what: string) =>
   object(
@@ -67,12 +80,25 @@ export const metadata = (nameMax: number) =>
 
 /**
  * What a schema alone cannot say. `cel` is what the API server evaluates at `path`, `holds` the same for `sluice local`
- * and `sluice check`; one table of cases runs through both.
+ * and `sluice check`; one table of cases runs through both. Neither is asked where the schema already refuses an object.
  */
 export interface Rule<T> {
-  /** JSON pointer of the object that the rule is about, below the resource. */
+  /** JSON pointer of the node that the rule is about, below the resource. Where it is absent the rule holds. */
   readonly path: string;
+  /** The field below `path` that is at fault, for messages. */
+  readonly field?: string;
   readonly cel: string;
   readonly message: string;
+  /** What kind of mistake it is (metav1 CauseType). Default FieldValueInvalid. */
+  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
   readonly holds: (spec: T) => boolean;
 }
+
+/** Whether every key of a map has 1 to `max` characters (code points, as in CEL). */
+export const keysWithin = (map: Readonly<Record<string, string>> | undefined, max: number): boolean =>
+  Object.keys(map ?? {}).every((key) => key !== '' && Array.from(key).length <= max);
+
+export const keysWithinCel = (max: number): string => `self.all(key, key.size() >= 1 && key.size() <= ${max})`;
+
+/** A text as a CEL string literal (https://github.com/google/cel-spec, "String and Bytes Values"). */
+export const celString = (text: string): string => JSON.stringify(text);

@@ -16,13 +16,44 @@ export interface Problem {
 export type Validated<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
 
-// Defaults are filled in here as the API server would; `x-kubernetes-*` are annotations.
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+// Defaults are filled in here as the API server would.
 const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: true, strictRequired: false, verbose: true });
-ajv.addVocabulary(['x-kubernetes-list-type', 'x-kubernetes-list-map-keys']);
+ajv.addVocabulary(['x-kubernetes-list-map-keys']);
+ajv.addKeyword({
+  keyword: 'x-kubernetes-list-type',
+  type: 'array',
+  schemaType: 'string',
+  /** Sets have no entry twice, maps no key (as the API server has it). */
+  validate: (listType: string, list: readonly unknown[], parent?: Record<string, unknown>): boolean => {
+    const keys = parent?.['x-kubernetes-list-map-keys'];
+    if (listType === 'atomic') return true;
+    const identity = (entry: unknown): unknown =>
+      listType === 'map' && Array.isArray(keys) && isRecord(entry) ? keys.map((key) => entry[String(key)]) : entry;
+    return new Set(list.map((entry) => JSON.stringify(identity(entry)))).size === list.length;
+  },
+  error: { message: 'must not have an entry twice' },
+});
+
+/** What is null is as good as absent, but in a list (structural-schema defaulting of the API server). Changes `value`. */
+function pruneNulls(value: unknown, schema: unknown): void {
+  if (!isRecord(schema)) return;
+  if (Array.isArray(value)) for (const entry of value) pruneNulls(entry, schema['items']);
+  if (!isRecord(value)) return;
+  const { properties, additionalProperties } = schema;
+  for (const [key, entry] of Object.entries(value)) {
+    const own = isRecord(properties) && Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
+    if (!isRecord(own)) continue;
+    if (entry === null) delete value[key];
+    else pruneNulls(entry, own);
+  }
+}
 
 const validators = {
-  OtelPlugin: ajv.compile<OtelPlugin>(otelPluginSchema),
-  ExportScript: ajv.compile<ExportScript>(exportScriptSchema),
+  OtelPlugin: { schema: otelPluginSchema, isRight: ajv.compile<OtelPlugin>(otelPluginSchema) },
+  ExportScript: { schema: exportScriptSchema, isRight: ajv.compile<ExportScript>(exportScriptSchema) },
 };
 
 const quoted = (values: readonly unknown[]): string => values.map((value) => String(value)).join(', ');
@@ -90,14 +121,22 @@ function problemOf(error: ErrorObject): Problem {
 
 function check<S, T extends { readonly spec: S }>(
   value: unknown,
-  validator: ValidateFunction<T>,
+  {
+    schema,
+    isRight,
+  }: { readonly schema: { readonly properties: { readonly spec: unknown } }; readonly isRight: ValidateFunction<T> },
   rules: readonly Rule<S>[],
 ): Validated<T> {
   const copy: unknown = structuredClone(value);
-  if (!validator(copy)) return { ok: false, problems: (validator.errors ?? []).map(problemOf) };
+  if (isRecord(copy)) pruneNulls(copy['spec'], schema.properties.spec);
+  if (!isRight(copy)) return { ok: false, problems: (isRight.errors ?? []).map(problemOf) };
   const problems = rules
     .filter((rule) => !rule.holds(copy.spec))
-    .map((rule) => ({ pointer: rule.path, unknownField: false, message: rule.message }));
+    .map(({ path, field, message }) => ({
+      pointer: field === undefined ? path : `${path}/${field}`,
+      unknownField: false,
+      message,
+    }));
   return problems.length === 0 ? { ok: true, value: copy } : { ok: false, problems };
 }
 

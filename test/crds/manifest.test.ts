@@ -84,12 +84,12 @@ describe('manifests', () => {
     [
       'plain authorization',
       PLUGIN + '    headers: [{ name: Authorization, value: x }]\n',
-      { line: 5, path: 'spec.destination', message: /must come from a Secret/ },
+      { line: 8, path: 'spec.destination.headers', message: /must come from a Secret/ },
     ],
     [
       'a reserved header',
       PLUGIN + '    headers: [{ name: Grpc-Timeout, value: x }]\n',
-      { line: 5, path: 'spec.destination', message: /set by the transport/ },
+      { line: 8, path: 'spec.destination.headers', message: /of the transport cannot be given/ },
     ],
   ];
   test.each(bad)('with %s name file, line, path and what is allowed', (_, text, want) => {

@@ -65,7 +65,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   const compileError =
     first === undefined
       ? undefined
-      : { stage: 'Compile', code: first.code, message: first.message, line: first.line, column: first.column };
+      : { stage: 'Compile' as const, code: first.code, message: first.message, line: first.line, column: first.column };
   const lastError = compileError ?? record.lastError;
   const { lastWindow } = record;
   // of a script that cannot run now the last is still true
