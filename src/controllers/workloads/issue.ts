@@ -1,10 +1,10 @@
 // Makes certificates: ECDSA on P-256 (RFC 5480), X.509 v3 (RFC 5280), by WebCrypto.
 import './reflect.ts';
 import { webcrypto } from 'node:crypto';
-import type { X509Certificate } from '@peculiar/x509';
+import type * as Library from '@peculiar/x509';
 
 /** Loaded when the first certificate is made: after the polyfill, and by nobody who makes none. */
-async function library(): Promise<typeof import('@peculiar/x509')> {
+async function library(): Promise<typeof Library> {
   const loaded = await import('@peculiar/x509');
   loaded.cryptoProvider.set(webcrypto);
   return loaded;
@@ -37,7 +37,7 @@ const newKeys = (): Promise<webcrypto.CryptoKeyPair> =>
 const keyText = async (keys: webcrypto.CryptoKeyPair): Promise<string> =>
   `${(await library()).PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY')}\n`;
 
-const certificateText = (certificate: X509Certificate): string => `${certificate.toString('pem')}\n`;
+const certificateText = (certificate: Library.X509Certificate): string => `${certificate.toString('pem')}\n`;
 
 /** 16 random bytes, positive and not zero (RFC 5280 4.1.2.2). */
 function serialNumber(): string {
