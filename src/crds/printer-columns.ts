@@ -104,7 +104,7 @@ export const otelPluginColumns: readonly PrinterColumn<OtelPlugin, OtelPluginSta
     type: 'string',
     jsonPath: '.status.endpoint',
     priority: 0,
-    value: ({ spec }) => endpointHost(spec.destination.endpoint ?? ''),
+    value: (_, status) => status.endpoint ?? '',
   },
   readyColumn('Ready', 'status'),
   { name: 'Scripts', type: 'string', jsonPath: '.status.scripts', priority: 0, value: (_, status) => status.scripts },

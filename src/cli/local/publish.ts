@@ -5,7 +5,9 @@ import { exportScriptStatus, heldUp } from '../../controllers/exportscript/statu
 import { NEW_RECORD, type ScriptRecord } from '../../controllers/exportscript/track.ts';
 import type { ManifestProblem } from '../../crds/manifest.ts';
 import { pluginConditions } from '../../crds/plugin-conditions.ts';
+import { endpointHost } from '../../crds/printer-columns.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
+import { boundPluginStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, type ExportScriptStatus, type OtelPluginStatus } from '../../crds/status.ts';
 import type { CompileResult } from '../../model/run.ts';
 import type { TimeNs } from '../../model/time.ts';
@@ -149,12 +151,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
       runtime: stateFault(facts),
     };
     const conditions = pluginConditions(pluginFacts, { generation, previous, nowMs: nowMs() });
-    return {
+    return boundPluginStatus({
       observedGeneration: generation,
+      endpoint: endpointHost(object.spec.destination.endpoint ?? ''),
       conditions: mergeConditions(previous, conditions, generation, new Date(nowMs()).toISOString()),
       scripts: `${ready.length}/${mine.length}`,
       ...observed.plugin(uid, options.node),
-    };
+    });
   }
 
   function compute(): void {

@@ -1,4 +1,5 @@
 // A script's facts and its record -> the status that users read. Pure.
+import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, type ExportScriptStatus, type KeptCondition } from '../../crds/status.ts';
 import { scriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import type { CompileResult } from '../../model/run.ts';
@@ -71,7 +72,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   // of a script that cannot run now the last is still true
   const deliveredUntil =
     input.deliveredUntil === undefined ? input.previous?.deliveredUntil : formatTime(input.deliveredUntil, 3);
-  return {
+  return boundScriptStatus({
     observedGeneration: input.generation,
     scriptHash: compiled?.scriptHash ?? '',
     conditions: mergeConditions(previous, conditions, input.generation, new Date(nowMs).toISOString()),
@@ -86,5 +87,5 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
       : { nextWindow: { start: formatTime(input.nextWindow.start, 3), end: formatTime(input.nextWindow.end, 3) } }),
     ...(lastError === undefined ? {} : { lastError }),
     history: record.history,
-  };
+  });
 }
