@@ -25,6 +25,8 @@ const define =
   });
 
 const every = define(ALL);
+const operator = define(['operator']);
+const followers = define(['operator', 'runtime', 'collector']);
 
 export const CATALOGUE: readonly MetricDefinition[] = [
   every('gauge', 'process_resident_memory_bytes', 'Resident memory of the process.'),
@@ -36,5 +38,55 @@ export const CATALOGUE: readonly MetricDefinition[] = [
     'gauge',
     'nodejs_eventloop_delay_p99_seconds',
     'How late timers of the main thread were, p99 of the last five seconds.',
+  ),
+
+  followers('counter', 'rest_client_requests_total', 'Requests to the API server, by HTTP status.', ['code', 'method']),
+  followers('counter', 'sluice_kube_relists_total', 'Collections that were listed again.', ['resource']),
+  followers('counter', 'sluice_kube_watch_reconnects_total', 'Watches that were opened again.', ['resource']),
+  followers('gauge', 'sluice_kube_store_objects', 'Objects held in memory.', ['resource']),
+
+  operator('counter', 'controller_runtime_reconcile_total', 'Reconciles, by how they ended.', ['controller', 'result']),
+  operator('counter', 'controller_runtime_reconcile_errors_total', 'Reconciles that failed.', ['controller']),
+  operator('histogram', 'controller_runtime_reconcile_time_seconds', 'Duration of a reconcile.', ['controller']),
+  operator('gauge', 'controller_runtime_active_workers', 'Reconciles that run now.', ['controller']),
+  operator('gauge', 'workqueue_depth', 'Keys that wait.', ['name']),
+  operator('counter', 'workqueue_adds_total', 'Keys that were added.', ['name']),
+  operator('counter', 'workqueue_retries_total', 'Keys that were added again after a failure.', ['name']),
+  operator('histogram', 'workqueue_queue_duration_seconds', 'How long a key waited.', ['name']),
+  operator('histogram', 'workqueue_work_duration_seconds', 'How long a key was worked on.', ['name']),
+  operator('gauge', 'workqueue_longest_running_processor_seconds', 'Age of the oldest reconcile under way.', ['name']),
+  operator('gauge', 'leader_election_master_status', '1 where this process leads, else 0.', ['name']),
+  operator('counter', 'sluice_leader_transitions_total', 'Leases that this process won or lost.'),
+  operator(
+    'gauge',
+    'sluice_event_loop_lag_seconds',
+    'How late the main thread answers the thread that holds the lease.',
+  ),
+  operator(
+    'counter',
+    'sluice_events_dropped_total',
+    'Kubernetes events that were not sent, because there were too many.',
+  ),
+
+  operator('gauge', 'sluice_dispatch_due', 'Windows that are due and not started.', ['runtime']),
+  operator('gauge', 'sluice_dispatch_running', 'Windows that run.', ['runtime']),
+  operator('histogram', 'sluice_dispatch_start_delay_seconds', 'From when a window was due to its start.'),
+  operator('counter', 'sluice_dispatch_calls_broken_total', 'Calls to a runtime that did not come back with a result.'),
+  operator('counter', 'sluice_windows_total', 'Windows that were finished, by outcome.', ['outcome']),
+  operator(
+    'counter',
+    'sluice_windows_repeated_total',
+    'Windows that were run again because a lost disk left their fate unknown.',
+  ),
+  operator(
+    'gauge',
+    'sluice_windows_lag_seconds',
+    'How far the script that is furthest behind is behind, beyond the window that it waits for.',
+  ),
+  operator('counter', 'sluice_status_writes_total', 'Statuses written, by what made it time to.', ['urgency']),
+  operator(
+    'counter',
+    'sluice_status_write_failures_total',
+    'Statuses that could not be written; they are tried again.',
   ),
 ];
