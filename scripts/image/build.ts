@@ -19,9 +19,10 @@ import {
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fillApp, PROBE, PROGRAMS } from './app.ts';
-import { baseFiles, fillBase, native, USER, type Architecture, type BaseOptions } from './base.ts';
+import { fillBase, USER, type BaseOptions } from './base.ts';
 import { fillModules } from './modules.ts';
 import { packLayer, writeArchive, type Layer } from './oci.ts';
+import { librariesOf, native, type Architecture } from './program.ts';
 
 const repository = join(import.meta.dirname, '..', '..');
 
@@ -112,7 +113,7 @@ const started = performance.now();
 const layers = [
   await layer(
     'base',
-    [...contents('scripts/image/{base,build,oci}.ts'), ...baseFiles(base).map(stamp)],
+    [...contents('scripts/image/{base,build,oci,program}.ts'), ...[node, ...librariesOf(node, base)].map(stamp)],
     (root) => fillBase(root, base),
     (path) => path.startsWith('usr/bin/') || path.includes('.so'),
   ),

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { startCluster, nodesMissing, type Cluster } from './cluster.ts';
 import { SLUICE_IMAGE, sluiceImage } from './image.ts';
 import { waitFor } from './instance.ts';
 import { startFakeNodes } from './kwok.ts';
 import { leftovers } from './leftovers.ts';
+import { programImage } from './test-images.ts';
 
 const describeNodes = nodesMissing === undefined ? describe : describe.skip;
 
@@ -92,6 +97,15 @@ describeNodes('a cluster with two real nodes', () => {
     expect(await cluster.kubectl(phase)).toBe('Succeeded');
   });
 
+  test('programs of this machine run in an image of their own', async () => {
+    await cluster.importImage(await programImage('tools', ['/usr/bin/openssl'], { '/etc/said.txt': 'said' }));
+    const container = { name: 'it', image: 'localhost/tools:1', imagePullPolicy: 'Never', command: ['sleep', '3600'] };
+    await pod('tools', 'n1', container);
+    await ready('tools');
+    expect(await cluster.kubectl(['exec', 'tools', '--', 'openssl', 'version'])).toContain('OpenSSL');
+    expect(await cluster.kubectl(['exec', 'tools', '--', 'cat', '/etc/said.txt'])).toBe('said');
+  });
+
   test('a crashed node is found out, and comes back with its pods', async () => {
     await pod('stays', 'n2', busybox(['sleep', '3600']));
     await ready('stays');
@@ -110,4 +124,16 @@ describeNodes('a cluster with two real nodes', () => {
     const names = await cluster.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[*].metadata.name}']);
     expect(names.split(' ')).toHaveLength(22);
   }, 120_000);
+});
+
+describeNodes('a killed test run', () => {
+  test('leaves nothing on its machine: not even its containers', async () => {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'abandon-child.ts'), 'nodes'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [dir] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+    expect(leftovers(dir).some((line) => line.includes('sleep 3600'))).toBe(true);
+    child.kill('SIGKILL');
+    await waitFor('the end of everything', () => leftovers(dir).length === 0, 60_000);
+  }, 180_000);
 });

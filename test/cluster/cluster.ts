@@ -6,7 +6,7 @@ import { execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { baseImages } from './base-images.ts';
+import { baseImages } from './test-images.ts';
 import { binaries, clusterMissing } from './binaries.ts';
 import {
   startControlPlane,
@@ -14,7 +14,7 @@ import {
   type ControlPlaneNetwork,
   type ControlPlaneOptions,
 } from './control-plane.ts';
-import { INSTANCES, ownerOf, waitFor, type Instance, type Server } from './instance.ts';
+import { INSTANCES, ownerOf, rememberUndo, waitFor, type Instance, type Server } from './instance.ts';
 import { writeKubeconfig } from './kubectl.ts';
 import { writeNodeConfig } from './nodes/config.ts';
 
@@ -89,15 +89,6 @@ export interface Cluster extends ControlPlane {
   startNode(node: string): Promise<void>;
 }
 
-/** Ends and removes what the kernel holds of an instance; throws if something is left. */
-function down(dir: string): void {
-  const { status, stderr } = spawnSync(join(SCRIPTS, 'down.sh'), [basename(dir)], {
-    encoding: 'utf8',
-    timeout: 120_000,
-  });
-  if (status !== 0) throw new Error(`the cluster in ${dir} did not go away: ${stderr}`);
-}
-
 const networkOf = (dir: string): ControlPlaneNetwork => {
   const id = basename(dir);
   const enter = ['nsenter', `--net=/run/netns/${id}`, '--'];
@@ -105,7 +96,10 @@ const networkOf = (dir: string): ControlPlaneNetwork => {
     enter,
     address: CONTROL_PLANE,
     port: API_PORT,
-    up: async () => void (await execute(join(SCRIPTS, 'network.sh'), [id], { timeout: 30_000 })),
+    async up() {
+      rememberUndo(dir, [join(SCRIPTS, 'down.sh'), id]);
+      await execute(join(SCRIPTS, 'network.sh'), [id], { timeout: 30_000 });
+    },
     forward(instance, port) {
       const socket = join(instance.dir, 'api.sock');
       instance.start('forward-in', [
@@ -120,7 +114,6 @@ const networkOf = (dir: string): ControlPlaneNetwork => {
         `UNIX-CONNECT:${socket}`,
       ]);
     },
-    down,
   };
 };
 

@@ -64,7 +64,7 @@ describeCluster('a control plane', () => {
   });
 
   test('dies with a killed test process, and the next start removes its folder', async () => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'abandon-child.ts')], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'abandon-child.ts'), 'control-plane'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [dir] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
@@ -72,7 +72,7 @@ describeCluster('a control plane', () => {
     child.kill('SIGKILL');
     await waitFor('the end of its servers', () => processesBelow(dir).length === 0, 20_000);
     expect(existsSync(dir)).toBe(true);
-    await createInstance('next', undefined).remove();
+    await createInstance('next').remove();
     expect(existsSync(dir)).toBe(false);
   });
 

@@ -9,7 +9,7 @@ import { AUDIT_POLICY, readAuditLog, type AuditEvent } from './audit.ts';
 import { binaries } from './binaries.ts';
 import { apiServerFlags, componentFlags, controllerManagerFlags, etcdFlags } from './flags.ts';
 import { createCertificateAuthority, type CertificateAuthority } from './certificates.ts';
-import { createInstance, GiveUp, waitFor, type Cleaner, type Instance, type Server } from './instance.ts';
+import { createInstance, GiveUp, undo, waitFor, type Instance, type Server } from './instance.ts';
 import { kubectlWith, writeKubeconfig, type Kubectl } from './kubectl.ts';
 
 export type ServerName = 'etcd' | 'apiserver' | 'controller-manager' | 'scheduler';
@@ -37,11 +37,10 @@ export interface ControlPlaneNetwork {
   /** Of the API server, for nodes and pods. */
   readonly address: string;
   readonly port: number;
-  /** Makes the namespaces, before anything is started. */
+  /** Makes the namespaces, before anything is started; says by `rememberUndo` how they go away. */
   up(dir: string): Promise<void> | void;
   /** Makes `https://127.0.0.1:<port>` of this machine lead to the API server. */
   forward(instance: Instance, port: number): void;
-  readonly down: Cleaner;
 }
 
 export interface ControlPlane {
@@ -112,14 +111,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { name, network, lifeMs = 20 * 60_000 } = options;
   const programs = programsFor(options);
-  const instance = createInstance(name, network?.down, options.dir);
+  const instance = createInstance(name, options.dir);
   let isStopped = false;
   const stop = async (): Promise<void> => {
     if (isStopped) return;
     isStopped = true;
     clearTimeout(life);
     try {
-      network?.down(instance.dir);
+      undo(instance.dir);
     } finally {
       await instance.remove();
     }

@@ -3,10 +3,11 @@
 // Each process is killed by the kernel when the test process that started it dies (PR_SET_PDEATHSIG), so that a killed
 // test run leaves at most folders; those are removed when the next instance starts. Pids are kept together with their start
 // ticks (field 22 of /proc/PID/stat), so that a number which the kernel gave to another process is never signalled.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -93,12 +94,9 @@ export interface Instance {
   remove(): Promise<void>;
 }
 
-/** How an instance that holds more than processes (namespaces, mounts) is ended before its folder is removed. */
-export type Cleaner = (dir: string) => void;
-
 /** The folder of a new instance; removes what instances of dead test processes left. */
-export function createInstance(name: string, cleaner: Cleaner | undefined, dir?: string): Instance {
-  removeStale(cleaner);
+export function createInstance(name: string, dir?: string): Instance {
+  removeStale();
   const home = dir ?? join(INSTANCES, `${name}-${process.pid}-${Date.now().toString(36)}`);
   mkdirSync(join(home, 'log'), { recursive: true, mode: 0o755 });
   const me = identify(process.pid);
@@ -165,6 +163,20 @@ function start(
   };
 }
 
+const UNDO = 'undo.json';
+
+/** Says which command removes what an instance holds besides processes and files (namespaces, containers), should its owner die. */
+export const rememberUndo = (dir: string, command: readonly string[]): void =>
+  writeFileSync(join(dir, UNDO), JSON.stringify(command));
+
+/** Runs that command, where there is one; throws if something is left. */
+export function undo(dir: string): void {
+  if (!existsSync(join(dir, UNDO))) return;
+  const [program = '', ...args] = JSON.parse(readFileSync(join(dir, UNDO), 'utf8')) as string[];
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 120_000 });
+  if (status !== 0) throw new Error(`what is in ${dir} did not go away: ${stderr}`);
+}
+
 /** Ends the processes that an instance's folder names, without asking. */
 export function killProcesses(dir: string): void {
   let lines: string[] = [];
@@ -176,7 +188,7 @@ export function killProcesses(dir: string): void {
   for (const line of lines.filter((text) => text !== '')) signal(JSON.parse(line) as Identity, 'SIGKILL');
 }
 
-function removeStale(cleaner: Cleaner | undefined): void {
+function removeStale(): void {
   let names: string[] = [];
   try {
     names = readdirSync(INSTANCES);
@@ -194,7 +206,7 @@ function removeStale(cleaner: Cleaner | undefined): void {
     if (isAlive(owner)) continue;
     killProcesses(dir);
     try {
-      cleaner?.(dir);
+      undo(dir);
       rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
       process.stderr.write(`cannot remove what a killed test run left in ${dir}: ${String(error)}\n`);
