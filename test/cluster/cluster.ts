@@ -85,7 +85,7 @@ export interface Cluster extends ControlPlane {
   importImage(archive: string): Promise<void>;
   /** As if the power had gone: every process of it killed, its network gone. Its disk stays. */
   crashNode(node: string): Promise<void>;
-  /** After a crash; resolves when the node is Ready again. */
+  /** After a crash; resolves when its kubelet has reported again and the node counts as Ready (which it still may, within its grace). */
   startNode(node: string): Promise<void>;
 }
 
