@@ -36,6 +36,8 @@ export interface Dispatcher {
   /** Takes a destination's verdict, where the targets do not bring it themselves. */
   delivered(delivery: Delivery): void;
   progress(uid: string): ScriptProgress | undefined;
+  /** The runtimes that must answer before the script can run: its own, and those whose ledgers it still waits for. */
+  awaits(uid: string): readonly number[];
   /** Runs of one runtime that are due and not started, and that are under way. */
   load(ordinal: number): { readonly due: number; readonly running: number };
   /** How many scripts' windows lie, or may lie, in the ledger of `ordinal` and are not delivered. */
@@ -112,7 +114,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     now,
     monotonicMs,
     laneOf,
-    isHome,
+    settleHome,
     mayRun: options.mayRun ?? (() => true),
     onNoticed: noted,
     start(entry, state, work, runClass, lane, delayMs) {
@@ -190,17 +192,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     planning.review(entry, now());
   }
 
-  /** Moves a script to where it belongs, once all is known that was committed where it was. */
-  function isHome(entry: Entry): boolean {
+  /** Moves a script to where it belongs, once it is known what was committed where it was. */
+  function settleHome(entry: Entry): void {
     const home = targets.ordinalOf(uidOf(entry));
-    if (home === entry.ordinal) return true;
-    if (!entry.isUnsure) {
-      rehome(entry, home);
-      return true;
-    }
-    ask(entry, [entry.ordinal]);
-    read(laneOf(entry.ordinal));
-    return false;
+    if (home !== entry.ordinal && !entry.isUnsure) rehome(entry, home);
   }
 
   function onTick(): void {
@@ -328,6 +323,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (entry?.state === undefined) return undefined;
       const { finishedUntil, failures } = entry.state;
       return { deliveredUntil: deliveredUntil(entry.state), finishedUntil, failures, ordinal: entry.ordinal };
+    },
+    awaits(uid) {
+      const entry = entries.get(uid);
+      return entry === undefined ? [targets.ordinalOf(uid)] : [entry.ordinal, ...entry.asking];
     },
     load(ordinal) {
       const lane = lanes.get(ordinal);

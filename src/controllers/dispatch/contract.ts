@@ -19,6 +19,8 @@ export interface RunNotes {
   readonly isRepeated: boolean;
   /** Asked for by `runNow`. */
   readonly isManual: boolean;
+  /** How many windows of the script's present length it spans: more than one where they were skipped or coalesced. */
+  readonly windows: number;
 }
 
 /** What the outside is told of scripts. All calls are made after the state has changed, and none for a script that was removed but `delivered`. */
@@ -78,6 +80,23 @@ export interface RunTargets {
   listen(listener: TargetListener): void;
 }
 
+/** What the targets ask of the dispatcher while scripts move. */
+export interface Residents {
+  /** How many scripts' windows lie, or may lie, in the ledger of `ordinal` and are not delivered. */
+  leftAt(ordinal: number): number;
+  /** Whether every script is where it belongs and nothing of it is left to deliver elsewhere. */
+  isSettled(): boolean;
+}
+
+/** Which runtimes' ledgers may hold windows that the checkpoints do not answer for. Part of the checkpoints. */
+export interface RuntimesNote {
+  /** The smallest and the largest number of runtimes since every script was last where it belonged. */
+  readonly least: number;
+  readonly most: number;
+  /** Ordinal to the id of its ledger's file. */
+  readonly ledgers: ReadonlyMap<number, string>;
+}
+
 export interface TargetListener {
   /** It answers (again): its ledger is to be read before it gets runs. `isLost`: it began with an empty disk. */
   up(ordinal: number, isLost: boolean): void;
@@ -89,14 +108,27 @@ export interface TargetListener {
   delivered(delivery: Delivery): void;
 }
 
-/** One runtime, as a connection to it. `close` ends the connection and every call on it. */
+/** What a client tells of its stream of deliveries, which it opens again by itself. */
+export interface ConnectionListener {
+  /** The stream is open (again): from here on everything must be asked anew. */
+  connected(incarnation: string): void;
+  disconnected(error: Error): void;
+}
+
+/**
+ * One runtime, as a connection to it that is made again whenever it breaks (`src/rpc/run-client.ts`). An incarnation is
+ * `<id of its ledger's file>.<times it was opened>`: another id is another, empty disk.
+ */
 export interface RuntimeClient extends RunContract {
-  /** Oldest row that any node's tables hold; absent where the transport cannot ask. */
-  oldestData?(signal: AbortSignal): Promise<TimeNs | undefined>;
+  /** No table of any node holds rows before this; undefined where it is not known. */
+  oldestData(signal: AbortSignal): Promise<TimeNs | undefined>;
+  /** Names of the destinations that it knows or has batches for. */
+  status(signal: AbortSignal): Promise<{ readonly destinations: readonly { readonly name: string }[] }>;
+  /** Ends the connection and every call on it. */
   close(): void;
 }
 
-/** `Leaving`: gets no new runs and may still send what it has. `Gone`: nothing of it is needed any more. */
+/** `Leaving`: gets no new runs and may still send what it has. */
 export type RuntimeState = 'Connecting' | 'Ready' | 'Unreachable' | 'Leaving';
 
 export interface RuntimeFact {
@@ -129,8 +161,8 @@ export interface TakeOverOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Runtimes wanted now. */
   readonly replicas: number;
-  /** Opens the connection to an ordinal; called again after each failure. */
-  readonly connect: (ordinal: number) => RuntimeClient;
+  /** Called once for each ordinal that is in use. */
+  readonly connect: (ordinal: number, listener: ConnectionListener) => RuntimeClient;
   readonly listener: DispatcherListener;
   /** A runtime came or went: `unavailable` may answer differently for its scripts. */
   readonly onRuntimes?: (facts: readonly RuntimeFact[]) => void;
@@ -172,6 +204,8 @@ export interface Dispatch {
   putDestination: RunContract['putDestination'];
   /** Of all runtimes. Resolves when those that answer have dropped it. */
   removeDestination: RunContract['removeDestination'];
+  /** After the first whole list of OtelPlugins: what runtimes have for others is tried for 30 s more, then dropped. */
+  retainDestinations(pluginUids: ReadonlySet<string>): void;
   /** How many runtimes there are to be from now on. Scripts move; ordinals beyond leave. */
   resize(replicas: number): void;
   /** What the StatefulSet may have as `replicas` now: a leaving ordinal counts until its spool is empty, at most 5 min. */

@@ -45,7 +45,10 @@ export class Entry {
   /** What ledgers said while others were still to be heard. */
   heard: readonly { readonly ordinal: number; readonly committed: readonly CommittedInterval[] }[] = NONE;
   isHeld = false;
-  /** The last call did not say whether its window is committed. */
+  /**
+   * The last call broke: its window may be committed, or the run still be under way over there. Until the runtime has
+   * answered for it, in line behind that run, the script stays where it is.
+   */
   isUnsure = false;
   /** The runtime lacked something of it; `set` brings it. */
   isLacking = false;
@@ -113,10 +116,8 @@ export function learn(entry: Entry, ordinal: number, committed: readonly Committ
   if (entry.state === undefined) return;
   entry.state = mergeLedger(entry.state, committed);
   entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
-  if (ordinal !== entry.ordinal) return;
-  // it was away, and is back: what its absence made fail need not wait longer
-  if (entry.isUnsure) entry.state = { ...entry.state, retryAt: undefined };
-  entry.isUnsure = false;
+  // it was away, and is back: what its absence made fail need not wait longer. Still unsure: the run may be going on there
+  if (ordinal === entry.ordinal && entry.isUnsure) entry.state = { ...entry.state, retryAt: undefined };
 }
 
 /** All ledgers were heard: the script's first state. `lostBefore`: by ordinal, when it was found with an empty disk. */

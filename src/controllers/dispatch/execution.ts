@@ -44,6 +44,11 @@ const SLOW_MS = 2000;
 /** Not the script's failures: the window is another's to run, or to be tried again. */
 const NOT_ITS_FAULT = new Set(['CANCELLED', 'SUPERSEDED', 'STOPPING']);
 
+function windowsIn({ script }: Entry, { start, end }: Interval): number {
+  const { windowNs } = script.schedule;
+  return Number((end - start + windowNs - 1n) / windowNs);
+}
+
 const codeOf = ({ error, reason }: RunOutcome): string => error?.code ?? reason ?? '';
 
 /** For `status.lastManualRun`. */
@@ -63,16 +68,15 @@ export function createExecution(options: ExecutionOptions): Execution {
     ask.resolve({ token: ask.token, outcome });
   }
 
-  function settleFailed(entry: Entry, state: ScriptState, outcome: RunOutcome, isManual: boolean): void {
-    // a commit whose acknowledgement failed may be there all the same
-    entry.isUnsure = true;
+  function settleFailed(entry: Entry, state: ScriptState, work: Work, outcome: RunOutcome, isManual: boolean): void {
     const paused = markFailed(state, now());
     if (NOT_ITS_FAULT.has(codeOf(outcome))) entry.state = { ...paused, failures: state.failures };
     else {
       // one try, whose answer the user reads; the schedule's own tries are not put off by it
       entry.state = isManual ? markCancelled(state) : paused;
-      meters.ended(outcome, false);
-      listener.failed(uidOf(entry), outcome, { isRepeated: false, isManual });
+      const notes = { isRepeated: false, isManual, windows: windowsIn(entry, work) };
+      meters.ended(outcome, notes);
+      listener.failed(uidOf(entry), outcome, notes);
     }
     if (isManual) answerManual(entry, manualText(outcome));
   }
@@ -88,14 +92,15 @@ export function createExecution(options: ExecutionOptions): Execution {
         else {
           entry.state = markFinished(state, work, result.delivered);
           const isRepeated = settleSuspect(entry, work) && work.kind === 'run';
-          meters.ended(result.outcome, isRepeated);
-          listener.committed(uidOf(entry), result.outcome, result.delivered, { isRepeated, isManual });
+          const notes = { isRepeated, isManual, windows: windowsIn(entry, work) };
+          meters.ended(result.outcome, notes);
+          listener.committed(uidOf(entry), result.outcome, result.delivered, notes);
         }
         if (isManual) answerManual(entry, manualText(result.outcome));
         break;
       }
       case 'failed':
-        settleFailed(entry, state, result.outcome, isManual);
+        settleFailed(entry, state, work, result.outcome, isManual);
         break;
       case 'overlap':
         entry.state = markOverlap(state, now(), result.committed);
@@ -127,7 +132,7 @@ export function createExecution(options: ExecutionOptions): Execution {
       const result = await call(entry, work, running.ordinal, signal);
       if (!options.isCurrent(entry) || entry.state === undefined) return;
       if (signal.aborted && result.status !== 'committed') {
-        entry.isUnsure = true;
+        entry.isUnsure = false;
         entry.state = markCancelled(entry.state);
       } else settle(entry, work, result, isManual, isKnown);
     } catch (error) {

@@ -2,13 +2,14 @@
 import type { Metrics } from '../../model/metrics.ts';
 import type { RunOutcome } from '../../model/outcome.ts';
 import type { TimeNs } from '../../model/time.ts';
+import type { RunNotes } from './contract.ts';
 import type { Entry } from './entry.ts';
 import type { Lane } from './lane.ts';
 
 export interface Meters {
   /** How long after it was due a run began. */
   started(delayMs: number): void;
-  ended(outcome: RunOutcome, isRepeated: boolean): void;
+  ended(outcome: RunOutcome, notes: RunNotes): void;
   broke(): void;
   /** Gauges of a runtime that is gone are taken away. */
   lanes(lanes: readonly Lane[]): void;
@@ -26,8 +27,8 @@ export function createMeters(metrics: Metrics): Meters {
   let shown = new Set<number>();
   return {
     started: (delayMs) => delay.record(Math.max(0, delayMs) / 1000),
-    ended(outcome, isRepeated) {
-      windows.add(1, { outcome: outcome.outcome });
+    ended(outcome, { isRepeated, windows: amount }) {
+      windows.add(amount, { outcome: outcome.outcome });
       if (isRepeated) repeated.add();
     },
     broke: () => broken.add(),

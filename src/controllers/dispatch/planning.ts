@@ -14,8 +14,8 @@ export interface PlanningOptions {
   readonly now: () => TimeNs;
   readonly monotonicMs: () => number;
   readonly laneOf: (ordinal: number) => Lane;
-  /** Whether its runs go where they belong; may move it there. */
-  readonly isHome: (entry: Entry) => boolean;
+  /** Moves it to the runtime where its runs belong, if it may. */
+  readonly settleHome: (entry: Entry) => void;
   readonly mayRun: () => boolean;
   readonly onNoticed: (entry: Entry) => void;
   /** `delayMs`: since it was due; undefined for what is not live. */
@@ -104,7 +104,8 @@ export function createPlanning(options: PlanningOptions): Planning {
   function reviewSince(entry: Entry, sinceMs: number, time: TimeNs): void {
     withdraw(entry);
     if (stopped || entry.running !== undefined || entry.asking.length > 0) return;
-    if (entry.state === undefined || !options.isHome(entry)) return;
+    if (entry.state === undefined) return;
+    options.settleHome(entry);
     const lane = laneOf(entry.ordinal);
     if (!entry.isHeld && entry.manual?.isPending === true) lane.put(entry, 'manual', 0);
     else {

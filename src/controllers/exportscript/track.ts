@@ -7,8 +7,11 @@ import type { Fault } from '../../crds/script-conditions.ts';
 import { NO_TOTALS, type RunStatus, type Totals, type WindowStatus } from '../../crds/status.ts';
 
 const HISTORY_MAX = 10;
-/** Windows that are committed and not yet answered for; the oldest are forgotten (in the status, not in the ledger). */
-const PENDING_MAX = 256;
+/**
+ * Windows that are committed and not yet answered for; the oldest are forgotten here (not in the ledger, nor in `totals`). A
+ * destination may be away for days, with ten thousand scripts that send to it: no more than the history can show.
+ */
+const PENDING_MAX = 16;
 const DAY_MS = 86_400_000;
 
 export interface WindowRecord extends WindowStatus {
@@ -130,12 +133,16 @@ function settle(record: ScriptRecord, { start, end }: Pick<WindowRecord, 'start'
   };
 }
 
-/** A window was committed. `delivered`: nothing of it is left to send. */
+/**
+ * A window was committed. `delivered`: nothing of it is left to send. `windows`: how many it spans, of the script's present
+ * length. `isRepeated`: it may have been sent before.
+ */
 export function onCommitted(
   record: ScriptRecord,
   outcome: RunOutcome,
   delivered: boolean,
   nowMs: number,
+  { windows = 1, isRepeated = false }: { readonly windows?: number; readonly isRepeated?: boolean } = {},
 ): ScriptRecord {
   const lost = lostAtMost(outcome.loss);
   const window: WindowRecord = {
@@ -153,7 +160,13 @@ export function onCommitted(
   const next: ScriptRecord = {
     ...record,
     pending: [...record.pending, { window, run: runStatusOf(outcome) }].slice(-PENDING_MAX),
-    totals: add(record.totals, { windows: 1, missed: skipped ? 1 : 0, rows: outcome.rowsRead, lost }),
+    totals: add(record.totals, {
+      windows,
+      missed: skipped ? windows : 0,
+      repeated: isRepeated ? 1 : 0,
+      rows: outcome.rowsRead,
+      lost,
+    }),
     consecutiveFailures: skipped ? record.consecutiveFailures : 0,
     lastError: skipped ? record.lastError : undefined,
     incomplete: missing === undefined ? record.incomplete : { fault: missing, atMs: nowMs },
@@ -161,12 +174,12 @@ export function onCommitted(
   return delivered ? settle(next, window) : next;
 }
 
-/** A run failed and its window is still to be done. */
-export function onFailed(record: ScriptRecord, error: RunError | undefined): ScriptRecord {
+/** A run failed and its window is still to be done. One that a user asked for says nothing of the schedule's. */
+export function onFailed(record: ScriptRecord, error: RunError | undefined, isManual = false): ScriptRecord {
   return {
     ...record,
     totals: add(record.totals, { failures: 1 }),
-    consecutiveFailures: record.consecutiveFailures + 1,
+    consecutiveFailures: record.consecutiveFailures + (isManual ? 0 : 1),
     lastError: error ?? record.lastError,
   };
 }
