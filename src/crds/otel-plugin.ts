@@ -249,7 +249,6 @@ export const otelPluginRules: readonly Rule<OtelPluginSpec>[] = [
     field: 'headers',
     cel: '!has(self.headers) || self.headers.all(h, self.headers.filter(o, o.name.lowerAscii() == h.name.lowerAscii()).size() == 1)',
     message: 'header names are unique, compared without case',
-    reason: 'FieldValueDuplicate',
     holds: (s) => new Set(headersOf(s).map((h) => h.name.toLowerCase())).size === headersOf(s).length,
   },
   {

@@ -89,8 +89,8 @@ export interface Rule<T> {
   readonly field?: string;
   readonly cel: string;
   readonly message: string;
-  /** What kind of mistake it is (metav1 CauseType). Default FieldValueInvalid. */
-  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+  /** What kind of mistake it is (metav1 CauseType). FieldValueDuplicate is left out: the API server drops its message. */
+  readonly reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired';
   readonly holds: (spec: T) => boolean;
 }
 
