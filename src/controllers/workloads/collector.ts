@@ -33,7 +33,8 @@ const probeContainer = (inputs: Inputs): object => ({
   name: 'probe',
   ...imageOf(inputs),
   command: ['/usr/lib/sluice/sluice-probe'],
-  args: ['--socket', SOCKET, '--socket-uid', String(NON_ROOT), '--cgroup', 'auto'],
+  // by the group, which the pod's fsGroup puts the probe in: giving a file to another user takes CAP_CHOWN
+  args: ['--socket', SOCKET, '--socket-gid', String(NON_ROOT), '--cgroup', 'auto'],
   resources: resourcesOf(inputs.settings.collector.probe.resources),
   securityContext: {
     allowPrivilegeEscalation: false,
