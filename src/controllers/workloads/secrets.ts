@@ -2,6 +2,7 @@
 // there, and is made anew. Private keys leave this file only as the data of a Secret, never in an error or a log.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { identityUri } from '../../rpc/identity.ts';
+import type { TlsMaterial } from '../../rpc/tls.ts';
 import {
   AUTHORITY_BACKDATE_MS,
   LEAF_BACKDATE_MS,
@@ -124,6 +125,8 @@ export interface CertificateChange {
   readonly plan: CertificatePlan<Component>;
   /** The whole Secrets as they should be, those that are as they should be included. */
   readonly secrets: readonly Child[];
+  /** The operator's own leaf, key and trust bundle. */
+  readonly own: TlsMaterial;
   /** For the log: `issued sluice-runtime until 2026-02-07T10:00:00Z`. */
   readonly notes: readonly string[];
 }
@@ -199,9 +202,9 @@ export async function changeCertificates(
   );
   const bundle = [current.certificate, ...(next === undefined ? [] : [next.certificate]), ...previous].join('');
   const notAfterMs = Math.min(nowMs + durations.leafValidityMs, currentEndsMs);
-  const leafSecret = async (role: Component): Promise<Child> => {
+  const leafOf = async (role: Component): Promise<TlsMaterial> => {
     const held = secrets[tlsSecretName(role)] ?? {};
-    const leaf = plan.issue.includes(role)
+    const { certificate, key } = plan.issue.includes(role)
       ? await issueLeaf(current, {
           commonName: workloadName(role),
           uri: identityUri(namespace, role),
@@ -210,12 +213,19 @@ export async function changeCertificates(
           notAfterMs,
         })
       : { certificate: held['tls.crt'] ?? '', key: held['tls.key'] ?? '' };
-    return secretChild(inputs, role, tlsSecretName(role), 'kubernetes.io/tls', {
-      'ca.crt': bundle,
-      'tls.crt': leaf.certificate,
-      'tls.key': leaf.key,
-    });
+    return { certificate, key, ca: bundle };
   };
+  const [operator, runtime, collector] = await Promise.all([
+    leafOf('operator'),
+    leafOf('runtime'),
+    leafOf('collector'),
+  ]);
+  const leafSecret = (role: Component, { certificate, key, ca }: TlsMaterial): Child =>
+    secretChild(inputs, role, tlsSecretName(role), 'kubernetes.io/tls', {
+      'ca.crt': ca,
+      'tls.crt': certificate,
+      'tls.key': key,
+    });
   const authority = secretChild(inputs, 'operator', CA_SECRET, 'Opaque', {
     'ca.crt': bundle,
     'tls.crt': current.certificate,
@@ -225,7 +235,13 @@ export async function changeCertificates(
   });
   return {
     plan,
-    secrets: [authority, ...(await Promise.all(COMPONENTS.map(leafSecret)))],
+    secrets: [
+      authority,
+      leafSecret('operator', operator),
+      leafSecret('runtime', runtime),
+      leafSecret('collector', collector),
+    ],
+    own: operator,
     notes: [...notes, ...plan.issue.map((role) => `issued ${workloadName(role)} until ${until(notAfterMs)}`)],
   };
 }
