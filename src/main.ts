@@ -31,6 +31,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
       load: async () => (await import('./cli/receive.ts')).receive,
     },
     {
+      name: 'operator',
+      summary: 'the role that follows the two kinds in a cluster, plans and deploys',
+      load: async () => (await import('./cli/operator.ts')).operator,
+    },
+    {
       name: 'local',
       summary: 'everything in one process on this host',
       load: async () => (await import('./cli/local.ts')).local,
@@ -38,7 +43,7 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
   ];
 
 /** Subcommands of later versions: who asks for one learns that it is not here yet. */
-const NOT_YET = ['test', 'collector', 'runtime', 'operator'];
+const NOT_YET = ['test', 'collector', 'runtime'];
 
 const overview = (): string =>
   [

@@ -83,6 +83,14 @@ export const CATALOGUE: readonly MetricDefinition[] = [
     'sluice_windows_lag_seconds',
     'How far the script that is furthest behind is behind, beyond the window that it waits for.',
   ),
+  operator('gauge', 'sluice_runtime_up', '1 where the runtime of this ordinal is reached, else 0.', ['runtime']),
+  operator('counter', 'sluice_checkpoint_writes_total', 'Checkpoint ConfigMaps that were written.'),
+  operator('counter', 'sluice_checkpoint_write_failures_total', 'Checkpoints that could not be written; tried again.'),
+  operator(
+    'counter',
+    'sluice_checkpoint_corrupt_total',
+    'Entries of checkpoints that made no sense and were left out.',
+  ),
   operator('counter', 'sluice_status_writes_total', 'Statuses written, by what made it time to.', ['urgency']),
   operator(
     'counter',

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { parseDurationMs } from '../../crds/duration.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
+import { ExternalError } from '../../kube/controller.ts';
 import type { KubeClient, KubeObject, ResourceType, Store } from '../../kube/types.ts';
 import type { CompileResult, ScriptSource } from '../../model/run.ts';
 import { isFault, pluginOf, scheduleOf, sourceOf } from '../desired.ts';
@@ -93,7 +94,8 @@ export function createScriptReconcile(
     } catch (error) {
       // kept for the next try: the runtime may be away for long
       if (source.kind === 'inline' && text !== undefined) options.texts.put(source.hash, text);
-      throw error;
+      const message = error instanceof Error ? error.message : String(error);
+      throw new ExternalError(`the runtime did not compile it: ${message}`, { cause: error });
     }
     return entry.compiled;
   }

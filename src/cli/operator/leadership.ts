@@ -1,0 +1,150 @@
+// One term after the other: at each acquisition of the lease the work of a leader begins, at its end it stops, synchronously
+// as far as writes and dispatch are concerned.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startLeading, type Leading, type LeadingOptions } from '../../controllers/leading.ts';
+import { workloadName } from '../../controllers/workloads/objects.ts';
+import type { WorkloadHealth } from '../../controllers/workloads/health.ts';
+import { workloadReconciler, type WorkloadsOptions } from '../../controllers/workloads/reconcile.ts';
+import { startController, type Controller } from '../../kube/controller.ts';
+import { fencedClient } from '../../kube/fenced-client.ts';
+import type { LeaderTerm } from '../../kube/leader.ts';
+import { storeSource } from '../../kube/sources.ts';
+import type { KubeClient, KubeObject, Store } from '../../kube/types.ts';
+
+type PerTerm = 'term' | 'client' | 'replicas' | 'health';
+
+export interface LeadershipOptions {
+  readonly leading: Omit<LeadingOptions, PerTerm>;
+  /** Not fenced: terms fence it. */
+  readonly client: KubeClient;
+  readonly identity: string;
+  /** Of the runtimes, as the settings want them now. */
+  readonly replicas: () => number;
+  /** Undefined where the workloads are not ours to deploy. */
+  readonly workloads: Omit<WorkloadsOptions, 'client' | 'isSpoolEmpty' | 'onHealth'> | undefined;
+  readonly onNote: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface Leadership {
+  /** The current term's work; undefined for a candidate, or while it begins. */
+  readonly leading: Leading | undefined;
+  begin(term: LeaderTerm): void;
+  /** The term is over. Resolves when nothing of it runs any more. */
+  end(reason: string): Promise<void>;
+  /** Lets what runs finish while the term still holds. */
+  drain(graceMs: number): Promise<void>;
+  settingsChanged(): void;
+}
+
+const RETRY_MS = 2000;
+const WORKLOADS = 'workloads';
+
+export function createLeadership(options: LeadershipOptions): Leadership {
+  const { onFault } = options.leading;
+  let leading: Leading | undefined;
+  let work: Promise<void> = Promise.resolve();
+  let workloads: Controller | undefined;
+  let health: WorkloadHealth | undefined;
+  let over = new AbortController();
+
+  function startWorkloads(client: KubeClient): void {
+    const given = options.workloads;
+    if (given === undefined) return;
+    const reconcile = workloadReconciler({
+      ...given,
+      client,
+      // what dispatch does not need any more has nothing left to send
+      isSpoolEmpty: (ordinal) => (leading === undefined ? undefined : ordinal >= leading.replicasNeeded()),
+      onHealth: (next) => {
+        health = next;
+        leading?.healthChanged();
+      },
+    });
+    const { deployments, children, pods, nodes } = given.stores;
+    const sources = [deployments, ...children.values(), pods, nodes].map((store: Store<KubeObject>) =>
+      storeSource(store, { keysOf: () => [WORKLOADS] }),
+    );
+    workloads = startController({
+      name: WORKLOADS,
+      reconcile: (_, signal) => reconcile(signal),
+      sources,
+      metrics: options.leading.metrics,
+      onFailure: ({ error }) => onFault('deploying the workloads', error),
+    });
+    workloads.enqueue(WORKLOADS, 'user');
+  }
+
+  /** Takes over, again and again until it succeeds or the term ends; dispatch that ended by itself is taken over again. */
+  async function lead(term: LeaderTerm, client: KubeClient, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        leading = await startLeading({
+          ...options.leading,
+          term: {
+            signal: term.signal,
+            mayWrite: () => term.mayWrite(),
+            transitions: term.transitions,
+            identity: options.identity,
+          },
+          client,
+          replicas: options.replicas(),
+          health: () => health,
+        });
+        options.onNote('leads', { epoch: leading.epoch, identity: options.identity });
+        const why = await leading.ended;
+        const ended = leading;
+        leading = undefined;
+        await ended.stop(0);
+        if (why !== 'Superseded') return;
+        options.onNote('dispatch is taken over again', { why });
+      } catch (error) {
+        if (signal.aborted) return;
+        onFault('taking over', error);
+      }
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  return {
+    get leading() {
+      return leading;
+    },
+    begin(term) {
+      over = new AbortController();
+      const client = fencedClient(
+        options.client,
+        () => term.mayWrite(),
+        () => term,
+      );
+      startWorkloads(client);
+      work = lead(term, client, AbortSignal.any([term.signal, over.signal])).catch((error: unknown) =>
+        onFault('leading', error),
+      );
+    },
+    async end(reason) {
+      options.onNote('leads no more', { reason, identity: options.identity });
+      over.abort();
+      const [before, deployed] = [leading, workloads];
+      leading = undefined;
+      workloads = undefined;
+      await Promise.all([before?.stop(0), deployed?.stop(0)]);
+      await work;
+    },
+    async drain(graceMs) {
+      over.abort();
+      await workloads?.stop(Math.min(graceMs, 2000));
+      await leading?.stop(graceMs);
+    },
+    settingsChanged() {
+      leading?.resize(options.replicas());
+      workloads?.enqueue(WORKLOADS, 'user');
+    },
+  };
+}
+
+/** The key under which events of the operator itself are recorded. */
+export const ownDeployment = (namespace: string, deployments: Store<KubeObject> | undefined) => {
+  const name = workloadName('operator');
+  const uid = deployments?.get(namespace, name)?.metadata.uid;
+  return { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name, ...(uid === undefined ? {} : { uid }) };
+};

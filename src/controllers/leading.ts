@@ -1,0 +1,291 @@
+// What runs while this process leads: dispatch, the two kinds' reconciles, and their statuses on the way to the API server.
+// Made at each acquisition of the lease and thrown away when it is lost; the stores outlive it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startController, type Controller, type ReconcileFailure } from '../kube/controller.ts';
+import type { Events } from '../kube/events.ts';
+import type { KubeClient, ResourceType, Store, StoreChange } from '../kube/types.ts';
+import type { Metrics } from '../model/metrics.ts';
+import type { TimeNs } from '../model/time.ts';
+import type { RunClient } from '../rpc/run-client.ts';
+import type { DispatchEnd, Term } from './dispatch/contract.ts';
+import { takeOver } from './dispatch/takeover.ts';
+import { createScriptEntries } from './exportscript/entries.ts';
+import type { ScriptTexts, SlimScript } from './exportscript/ingest.ts';
+import { scriptListener } from './exportscript/listener.ts';
+import { createScriptReconcile } from './exportscript/reconcile.ts';
+import { readResumed } from './exportscript/resumed.ts';
+import type { PluginEntry } from './otelplugin/entries.ts';
+import type { SlimPlugin } from './otelplugin/ingest.ts';
+import { createPluginReconcile } from './otelplugin/reconcile.ts';
+import type { Follow } from './references.ts';
+import { createReferences } from './references.ts';
+import { createRuntimeStates } from './runtime-states.ts';
+import { createStatuses } from './statuses.ts';
+import type { WorkloadHealth } from './workloads/health.ts';
+
+export interface LeadingOptions {
+  readonly term: Term;
+  /** Refuses writes when the term is over. */
+  readonly client: KubeClient;
+  /** The operator's own. */
+  readonly namespace: string;
+  /** Of the checkpoints. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Namespaces that are watched; one `undefined` for all. */
+  readonly namespaces: readonly (string | undefined)[];
+  readonly replicas: number;
+  readonly connect: (ordinal: number) => RunClient;
+  readonly scripts: Store<SlimScript>;
+  readonly plugins: Store<SlimPlugin>;
+  readonly types: { readonly script: ResourceType; readonly plugin: ResourceType };
+  readonly texts: ScriptTexts;
+  readonly follow: Follow;
+  readonly presetNames: readonly string[];
+  readonly health: () => WorkloadHealth | undefined;
+  readonly events: Pick<Events, 'record'>;
+  /** UTC that never falls. */
+  readonly now: () => TimeNs;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+export interface Leading {
+  readonly epoch: number;
+  scriptChanged(change: StoreChange<SlimScript>): void;
+  pluginChanged(change: StoreChange<SlimPlugin>): void;
+  /** The workloads are otherwise than before: statuses of plugins say so. */
+  healthChanged(): void;
+  resize(replicas: number): void;
+  /** What the StatefulSet of the runtimes may have now. */
+  replicasNeeded(): number;
+  readonly ended: Promise<DispatchEnd>;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** The index of scripts by the plugin that they name, `namespace/name`. */
+export const BY_PLUGIN = 'plugin';
+
+const STATES_EVERY_MS = 2000;
+const STATES_TIMEOUT_MS = 8000;
+/** Scripts name endpoints of their own outside of a cluster only; nothing is to be removed of them. */
+const SCRIPT_ENDPOINT = 'endpoint:';
+
+const keyOf = ({ metadata: { namespace, name } }: SlimScript | SlimPlugin): string => `${namespace}/${name}`;
+
+/** The lease is ours: takes over where the last leader was, and begins. Rejects where the API server does not answer. */
+export async function startLeading(options: LeadingOptions): Promise<Leading> {
+  const { term, scripts, plugins, onFault } = options;
+  const resumed = await readResumed(options.client, options.types.script, options.namespaces, term.signal);
+  const entries = createScriptEntries(new Map([...resumed].map(([uid, { entry }]) => [uid, entry])));
+  const pluginEntries = new Map<string, PluginEntry>();
+  const clients = new Map<number, RunClient>();
+  /** What dispatch tells while it takes over is in what it answers afterwards. */
+  let hasBegun = false;
+  const states = createRuntimeStates({
+    runtimes: () => clients,
+    timeoutMs: STATES_TIMEOUT_MS,
+    onDestinations: (changed) => statuses.destinationsChanged(changed),
+    onNodes: () => statuses.allPlugins(),
+  });
+  const listener = scriptListener({
+    entries,
+    nowMs: () => Number(options.now() / 1_000_000n),
+    onChange: (entry) => void (hasBegun && statuses.script(entry)),
+    onUnknown: (key) => scripting.enqueue(key, 'background'),
+    onFault,
+  });
+  const dispatch = await takeOver({
+    term,
+    kube: options.client,
+    namespace: options.namespace,
+    labels: options.labels,
+    replicas: options.replicas,
+    connect: (ordinal) => connected(ordinal),
+    listener,
+    onRuntimes: () => {
+      if (!hasBegun) return;
+      statuses.runtimesChanged();
+      // who could not be compiled while no runtime answered
+      for (const { key, view, compiled } of entries.all()) {
+        if (view !== undefined && compiled === undefined) scripting.enqueue(key, 'background');
+      }
+    },
+    now: options.now,
+    random: options.random,
+    metrics: options.metrics,
+    onFault,
+  });
+
+  /** The client that dispatch has of an ordinal is the one whose state is asked for. */
+  function connected(ordinal: number): RunClient {
+    const client = options.connect(ordinal);
+    clients.set(ordinal, client);
+    return {
+      ...client,
+      close: () => {
+        if (clients.get(ordinal) === client) clients.delete(ordinal);
+        client.close();
+      },
+    };
+  }
+
+  const references = createReferences(options.follow, (user) => {
+    const [kind, ...key] = user.split('/');
+    (kind === 'otelplugin' ? plugging : scripting).enqueue(key.join('/'), 'user');
+  });
+  const statuses = createStatuses({ ...options, entries, pluginEntries, dispatch, states, byPlugin: BY_PLUGIN });
+
+  const reconcileScript = createScriptReconcile({
+    scripts,
+    entries,
+    plugin: (namespace, name) => pluginEntries.get(`${namespace}/${name}`),
+    references,
+    texts: options.texts,
+    client: options.client,
+    type: options.types.script,
+    dispatch,
+    presetNames: options.presetNames,
+    namespace: options.namespace,
+    onChange: (entry) => {
+      const reviewInMs = statuses.script(entry);
+      if (reviewInMs !== undefined) scripting.enqueueAfter(entry.key, reviewInMs);
+    },
+    onGone: (entry) => statuses.scriptGone(entry),
+    onFault,
+  });
+  const reconcilePlugin = createPluginReconcile({
+    plugins,
+    scripts,
+    entries: pluginEntries,
+    references,
+    client: options.client,
+    scriptType: options.types.script,
+    dispatch,
+    presetNames: options.presetNames,
+    operatorNamespace: options.namespace,
+    onChange: (key, entry) => {
+      for (const script of scripts.by(BY_PLUGIN, key)) scripting.enqueue(keyOf(script), 'background');
+      if (entry === undefined) return;
+      const reviewInMs = statuses.plugin(entry);
+      if (reviewInMs !== undefined) plugging.enqueueAfter(key, reviewInMs);
+    },
+    onGone: (entry) => statuses.pluginGone(entry),
+    onFault,
+  });
+  const common = {
+    sources: [],
+    metrics: options.metrics,
+    random: options.random,
+    onFailure: ({ controller, key, error }: ReconcileFailure) => onFault(`reconciling ${controller} ${key}`, error),
+  };
+  const plugging: Controller = startController({
+    ...common,
+    name: 'otelplugin',
+    concurrency: 2,
+    reconcile: async (key, signal) => {
+      await reconcilePlugin(key, signal);
+      statuses.heal('OtelPlugin', key, (ms) => plugging.enqueueAfter(key, ms));
+    },
+  });
+  const scripting: Controller = startController({
+    ...common,
+    name: 'exportscript',
+    concurrency: 8,
+    reconcile: async (key, signal) => {
+      await reconcileScript(key, signal);
+      statuses.heal('ExportScript', key, (ms) => scripting.enqueueAfter(key, ms));
+    },
+  });
+
+  hasBegun = true;
+  dispatch.retain(new Set([...scripts.all()].map(({ metadata }) => metadata.uid)));
+  for (const { key, urgentKey } of resumed.values()) statuses.seed(key, urgentKey);
+  for (const plugin of plugins.all()) plugging.enqueue(keyOf(plugin), 'background');
+  for (const script of scripts.all()) scripting.enqueue(keyOf(script), 'background');
+
+  /** Spools of plugins that were deleted while nobody led. */
+  function removeLeftovers(): void {
+    const uids = new Set([...plugins.all()].map(({ metadata }) => metadata.uid));
+    for (const name of states.spooled()) {
+      if (name.startsWith(SCRIPT_ENDPOINT) || uids.has(name)) continue;
+      dispatch.removeDestination(name, 30_000).catch((error: unknown) => onFault('removing a destination', error));
+    }
+  }
+
+  const over = new AbortController();
+  const ends = AbortSignal.any([term.signal, over.signal]);
+  async function followStates(): Promise<void> {
+    let hadLeftovers = false;
+    while (!ends.aborted) {
+      await states.refresh(ends);
+      if (states.isKnown && !hadLeftovers) {
+        hadLeftovers = true;
+        removeLeftovers();
+      }
+      await sleep(STATES_EVERY_MS, undefined, { signal: ends }).catch(() => undefined);
+    }
+  }
+  followStates().catch((error: unknown) => onFault('asking the runtimes', error));
+
+  /** Plugins of a namespace whose presets mean this name. */
+  function presetOwners({ metadata: { namespace, name } }: SlimScript): string[] {
+    return [...pluginEntries.values()]
+      .filter((entry) => entry.namespace === namespace && name.startsWith(`${entry.name}-`))
+      .map(({ key }) => key);
+  }
+
+  return {
+    epoch: dispatch.epoch,
+    scriptChanged({ before, after, isInitial }) {
+      const script = after ?? before;
+      if (script === undefined) return;
+      if (before === undefined || after === undefined) {
+        for (const key of presetOwners(script)) plugging.enqueue(key, 'background');
+        const { pluginRef } = script.spec ?? {};
+        if (pluginRef !== undefined)
+          statuses.counted(`${pluginRef.namespace ?? script.metadata.namespace}/${pluginRef.name}`);
+      }
+      if (before !== undefined && after !== undefined && !concerns(before, after)) {
+        statuses.heal('ExportScript', keyOf(script), (ms) => scripting.enqueueAfter(keyOf(script), ms));
+        return;
+      }
+      scripting.enqueue(keyOf(script), isInitial ? 'background' : 'user');
+    },
+    pluginChanged({ before, after, isInitial }) {
+      const plugin = after ?? before;
+      if (plugin === undefined) return;
+      if (before !== undefined && after !== undefined && !concerns(before, after)) {
+        statuses.heal('OtelPlugin', keyOf(plugin), (ms) => plugging.enqueueAfter(keyOf(plugin), ms));
+        return;
+      }
+      plugging.enqueue(keyOf(plugin), isInitial ? 'background' : 'user');
+    },
+    healthChanged: () => statuses.allPlugins(),
+    resize: (replicas) => dispatch.resize(replicas),
+    replicasNeeded: () => dispatch.replicasNeeded(),
+    ended: dispatch.ended,
+    async stop(graceMs) {
+      over.abort();
+      await Promise.all([scripting.stop(0), plugging.stop(0)]);
+      await dispatch.stop(graceMs);
+      await statuses.stop(term.mayWrite() ? Math.min(graceMs, 5000) : 0);
+      references.stop();
+      for (const client of clients.values()) client.close();
+    },
+  };
+}
+
+/** Whether anything but the status has changed (R19). */
+function concerns(before: SlimScript | SlimPlugin, after: SlimScript | SlimPlugin): boolean {
+  const token = (object: SlimScript | SlimPlugin): string | undefined =>
+    'runNow' in object ? object.runNow : undefined;
+  return (
+    before.metadata.generation !== after.metadata.generation ||
+    before.metadata.deletionTimestamp !== after.metadata.deletionTimestamp ||
+    JSON.stringify(before.metadata.ownerReferences) !== JSON.stringify(after.metadata.ownerReferences) ||
+    token(before) !== token(after)
+  );
+}
