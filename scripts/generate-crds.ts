@@ -1,13 +1,15 @@
-// Writes config/crd, docs/conditions.md and docs/resources.md from src/crds: node scripts/generate-crds.ts
+// Writes config/crd, config/argocd, docs/conditions.md and docs/resources.md from src/crds: node scripts/generate-crds.ts
 // A test compares what is committed with what this makes.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { DEFINITIONS, type CustomResourceDefinition } from '../src/crds/definitions.ts';
 import { OTEL_PLUGIN_REASONS } from '../src/crds/plugin-reasons.ts';
 import { EXPORT_SCRIPT_REASONS } from '../src/crds/script-reasons.ts';
+import { argocdPatch } from './crds/argocd.ts';
 import { conditionsPage, resourcesPage } from './crds/pages.ts';
 
+const ROOT = join(import.meta.dirname, '..');
 const NOTE = '# Made by scripts/generate-crds.ts from src/crds.\n';
 
 const yaml = (value: unknown): string => NOTE + stringify(value, { lineWidth: 120, aliasDuplicateObjects: false });
@@ -29,9 +31,10 @@ export function generatedFiles(): Map<string, string> {
     ['config/crd/kustomization.yaml', yaml(kustomization)],
     ['docs/conditions.md', conditionsPage({ ExportScript: EXPORT_SCRIPT_REASONS, OtelPlugin: OTEL_PLUGIN_REASONS })],
     ['docs/resources.md', resourcesPage(DEFINITIONS)],
+    ['config/argocd/argocd-cm-patch.yaml', argocdPatch(readFileSync(join(ROOT, 'config/argocd/health.lua'), 'utf8'))],
   ]);
 }
 
 if (import.meta.main) {
-  for (const [path, text] of generatedFiles()) writeFileSync(join(import.meta.dirname, '..', path), text);
+  for (const [path, text] of generatedFiles()) writeFileSync(join(ROOT, path), text);
 }
