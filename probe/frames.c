@@ -39,7 +39,7 @@ void put_empty(struct output *output, uint16_t type, uint64_t ktime)
 }
 
 void put_hello(struct output *output, const struct feature *features, uint64_t start_ktime, uint32_t cpus,
-	       uint32_t capture_max)
+	       uint32_t capture_max, uint32_t own_tgid)
 {
 	struct wire_hello *hello = reserve(output, WIRE_HELLO, ktime_now(), sizeof(*hello));
 	struct utsname names;
@@ -53,7 +53,7 @@ void put_hello(struct output *output, const struct feature *features, uint64_t s
 		if (features[id].error == 0)
 			hello->features |= UINT64_C(1) << id;
 	hello->start_ktime = start_ktime;
-	hello->probe_tgid = (uint32_t)getpid();
+	hello->probe_tgid = own_tgid;
 	hello->capture_max = capture_max;
 	if (uname(&names) == 0) {
 		snprintf(hello->release, sizeof(hello->release), "%.63s", names.release);
@@ -83,6 +83,12 @@ void put_clock(struct output *output)
 	clock = reserve(output, WIRE_CLOCK, ktime, sizeof(*clock));
 	clock->realtime = realtime;
 	clock->boottime = boottime;
+}
+
+void put_ignore(struct output *output, uint32_t tgid, uint64_t ktime)
+{
+	struct wire_ignore_tgid *frame = reserve(output, WIRE_IGNORE_TGID, ktime, sizeof(*frame));
+	frame->tgid = tgid;
 }
 
 static char *put_text(char *at, const char *text, size_t length)

@@ -20,11 +20,45 @@ static __always_inline struct process_scratch *iterator_scratch(void)
 static __always_inline void write_process(struct seq_file *seq, struct task_struct *task)
 {
 	struct process_scratch *scratch = iterator_scratch();
-	if (!scratch)
+	struct settings *config = get_settings();
+	if (!scratch || !config)
 		return;
-	fill_process(scratch, task);
+	fill_process(scratch, task, config);
 	note_process(task, scratch->record.start_ticks);
 	bpf_seq_write(seq, &scratch->record, __builtin_offsetof(struct process_record, cmdline));
+}
+
+/* The task that reads the iterator: ours. Also notes what the filter is to compare with, at the levels asked for. */
+static __always_inline void write_self(struct seq_file *seq, struct task_struct *task)
+{
+	struct process_scratch *scratch = iterator_scratch();
+	struct settings *config = get_settings();
+	struct self_head self = {};
+	struct css_set *set;
+	struct cgroup *cgroup;
+	struct pid *pid;
+	u64 namespace = 0;
+
+	if (!scratch || !config || BPF_CORE_READ(task, pid) != (int)bpf_get_current_pid_tgid())
+		return;
+	pid = BPF_CORE_READ(task, thread_pid);
+	config->pid_level = BPF_CORE_READ(pid, level);
+	bpf_probe_read_kernel(&namespace, sizeof(namespace),
+			      (void *)((u64)pid + bpf_core_field_offset(struct pid, numbers) +
+				       config->pid_level * bpf_core_type_size(struct upid) +
+				       bpf_core_field_offset(struct upid, ns)));
+	config->pid_namespace = namespace;
+	set = BPF_CORE_READ(task, cgroups);
+	cgroup = cgroup_in(set, config->hierarchy);
+	self.level = cgroup ? BPF_CORE_READ(cgroup, level) : -1;
+	config->pods = ancestor_at(cgroup, self.level, config->pods_level);
+	config->host = ancestor_at(cgroup, self.level, config->host_level);
+	self.header.length = sizeof(struct self_record);
+	self.header.type = SELF_RECORD;
+	self.tgid = BPF_CORE_READ(task, tgid);
+	self.path_length = read_cgroup_in(scratch, set, config->hierarchy);
+	bpf_seq_write(seq, &self, sizeof(self));
+	bpf_seq_write(seq, scratch->record.cgroup, sizeof(scratch->record.cgroup));
 }
 
 /* Sums over the threads of a process; those that have ended are in `signal`. */
@@ -189,10 +223,12 @@ static __always_inline int write_sample(struct seq_file *seq, struct task_struct
 	struct process_state *state;
 	struct process_state first = {};
 
-	if (!config)
+	if (!config || !is_seen(task, config))
 		return 0;
 	sample.start_ticks = BPF_CORE_READ(task, start_boottime) / NSEC_PER_TICK;
 	state = process_of(tgid, sample.start_ticks);
+	if (state)
+		state->round = config->round_ktime;
 	/* It came by a way that we do not see, or moved to another cgroup: say who it is (again). */
 	if (state && state->css_set != (u64)BPF_CORE_READ(task, cgroups))
 		write_process(seq, task);
@@ -251,7 +287,7 @@ static __always_inline int on_socket(struct bpf_iter__task_file *context)
 	u64 file = (u64)context->file;
 	u8 state, one = 1;
 
-	if (!task || !file || !config)
+	if (!task || !file || !config || !is_seen(task, config))
 		return 0;
 	sk = inet_socket(file, &protocol);
 	if (!sk)

@@ -26,6 +26,7 @@ static const struct program {
 	{ "process_exec", WIRE_F_PROCESS_EVENTS, -1 },
 	{ "process_fork", WIRE_F_PROCESS_EVENTS, -1 },
 	{ "process_exit", WIRE_F_PROCESS_EVENTS, -1 },
+	{ "read_self", WIRE_F_PROCESS_SAMPLE, READ_SELF },
 	{ "list_processes", WIRE_F_PROCESS_SAMPLE, LIST_PROCESSES },
 	{ "sample_processes", WIRE_F_PROCESS_SAMPLE, SAMPLE_PROCESSES },
 	{ "list_sockets", WIRE_F_SOCKET_SNAPSHOT, LIST_SOCKETS },
@@ -181,8 +182,6 @@ int kernel_load(struct kernel *kernel, char *message, size_t message_bytes)
 	kernel->cpus = (uint32_t)libbpf_num_possible_cpus();
 	for (size_t i = 0; i < sizeof(kernel->links) / sizeof(kernel->links[0]); i++)
 		kernel->links[i] = -1;
-	errno = EOPNOTSUPP;
-	fail_feature(kernel, WIRE_F_CGROUP_FILTER, "not requested");
 	object = load_best(kernel);
 	if (!object)
 		return explain(errno, message, message_bytes);

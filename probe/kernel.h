@@ -137,12 +137,18 @@ struct files_struct {
 struct kernfs_node {
 	struct kernfs_node *__parent; /* 6.15 */
 	const char *name;
+	u64 id;
 };
 struct kernfs_node___before_6_15 {
 	struct kernfs_node *parent;
 };
 struct cgroup {
+	int level;
 	struct kernfs_node *kn;
+	struct cgroup *ancestors[1]; /* 6.1; as many as its level says, and itself */
+};
+struct cgroup___before_6_1 {
+	u64 ancestor_ids[1];
 };
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
@@ -196,6 +202,16 @@ struct signal_struct {
 	struct task_io_accounting ioac;
 };
 
+struct pid_namespace;
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	u32 level;
+	struct upid numbers[1]; /* one for each namespace that it is in, the root's first */
+};
+
 struct cred {
 	kuid_t uid;
 };
@@ -212,6 +228,7 @@ struct task_struct {
 	u32 flags;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct list_head thread_node;
 	u64 utime;
 	u64 stime;

@@ -50,8 +50,10 @@ static int report(const struct kernel *kernel)
 	int status = 0;
 	for (uint32_t id = 0; id < FEATURES; id++) {
 		const struct feature *feature = &kernel->features[id];
-		printf("%-16s %s%s%s\n", feature_name(id), feature->error ? "no" : "yes", feature->error ? ": " : "", feature->reason);
-		if (feature->error && id != WIRE_F_CGROUP_FILTER)
+		printf("%-16s %s%s%s\n", feature_name(id), feature->error ? "no" : "yes", feature->reason[0] ? ": " : "",
+		       feature->reason);
+		/* A filter that nobody asked for is not missing. */
+		if (feature->error && !(id == WIRE_F_CGROUP_FILTER && feature->error == EOPNOTSUPP))
 			status = EXIT_FAILED;
 	}
 	return status;
@@ -68,13 +70,24 @@ static int listen_at(const struct options *options)
 		return -1;
 	strncpy(address.sun_path, options->socket_path, sizeof(address.sun_path) - 1);
 	unlink(options->socket_path);
-	mask = umask(0177);
+	mask = umask(options->socket_gid < 0 ? 0177 : 0117);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 4) != 0)
 		return -1;
 	umask(mask);
+	/* One after the other: a group of ours can be given without any capability, another owner cannot. */
+	if (options->socket_gid >= 0 && chown(options->socket_path, (uid_t)-1, (gid_t)options->socket_gid) != 0)
+		return -1;
 	if (options->socket_uid >= 0 && chown(options->socket_path, (uid_t)options->socket_uid, (gid_t)-1) != 0)
 		return -1;
 	return fd;
+}
+
+/* The process at the other end of a unix socket, in our own pid namespace; 0 where it is in another. */
+static uint32_t peer_tgid(int socket)
+{
+	struct ucred peer = { 0 };
+	socklen_t bytes = sizeof(peer);
+	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && peer.pid > 0 ? (uint32_t)peer.pid : 0;
 }
 
 static void serve(struct kernel *kernel, int listener, bool once)
@@ -87,7 +100,7 @@ static void serve(struct kernel *kernel, int listener, bool once)
 		agent = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (agent < 0)
 			continue;
-		session_run(kernel, agent, agent, &stop);
+		session_run(kernel, agent, agent, peer_tgid(agent), &stop);
 		close(agent);
 		if (once)
 			return;
@@ -113,6 +126,8 @@ int main(int count, char **arguments)
 	status = kernel_load(&kernel, message, sizeof(message));
 	if (status != 0)
 		return fail(status, "%s", message);
+	if (!scope_apply(&kernel, options.cgroup, options.host_processes))
+		fprintf(stderr, "sluice-probe: nothing is seen: %s\n", kernel.features[WIRE_F_CGROUP_FILTER].reason);
 	if (options.check)
 		return report(&kernel);
 	kernel.settings->capture_max = options.capture_max;
@@ -132,7 +147,7 @@ int main(int count, char **arguments)
 	if (options.use_stdout) {
 		fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
 		fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
-		session_run(&kernel, STDIN_FILENO, STDOUT_FILENO, &stop);
+		session_run(&kernel, STDIN_FILENO, STDOUT_FILENO, 0, &stop);
 		return 0;
 	}
 	serve(&kernel, listener, options.once);

@@ -39,6 +39,14 @@ struct {
 	__type(value, u8);
 } ignored_tgids SEC(".maps"), allowed_tgids SEC(".maps");
 
+/* By cgroup id: 1 for those that lie in anybody's kubepods. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CGROUPS_MAX);
+	__type(key, u64);
+	__type(value, u8);
+} cgroups_in_pods SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -102,6 +110,18 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, CONTROL_RING_BYTES);
 } control_ring SEC(".maps");
+
+/* bpf_loop where there is one: the verifier then looks at one step and not at all of them in a row. */
+#define WALK(steps, step, callback, walk)                       \
+	do {                                                    \
+		if (MODERN) {                                   \
+			bpf_loop(steps, callback, walk, 0);     \
+		} else {                                        \
+			for (u32 i_ = 0; i_ < (steps); i_++)    \
+				if (step(walk, i_))             \
+					break;                  \
+		}                                               \
+	} while (0)
 
 static __always_inline struct settings *get_settings(void)
 {

@@ -14,10 +14,15 @@ const char OPTIONS_HELP[] =
 	"\n"
 	"  --socket PATH       listen on this unix socket (mode 0600; a file that is there is replaced)\n"
 	"  --socket-uid UID    give the socket to this user, and run as this user once loaded (else as nobody)\n"
+	"  --socket-gid GID    let this group connect too (mode 0660); one that the probe belongs to\n"
 	"  --once              end when the first agent goes\n"
 	"  --die-with-parent   end when the process that started this one does\n"
 	"  --stdout            one agent: frames to standard output, control frames from standard input\n"
 	"  --pid PID           see this process only; may be repeated\n"
+	"  --cgroup WHAT       see only the pods of this node. auto (default): those below the innermost kubepods cgroup that\n"
+	"                      the probe itself lies in, or everything where it lies in none; pods: the same, or nothing; off:\n"
+	"                      everything on this kernel; a path (/a/b): what lies below that cgroup, which the probe must be in\n"
+	"  --host-processes    with the pods, see what lies in no pod of any node\n"
 	"  --capture-max N     bytes of one message that are captured at most, up to 16384 (default)\n"
 	"  --check             load, say what this kernel and these rights allow, and end\n"
 	"  --version, --help\n"
@@ -51,6 +56,17 @@ static bool set_value(struct options *options, const char *name, const char *val
 			snprintf(message, bytes, "--socket-uid needs a user id, not `%.40s`", value);
 			return false;
 		}
+	} else if (strcmp(name, "--socket-gid") == 0) {
+		if (!parse_number(value, 0, 4294967294L, &options->socket_gid)) {
+			snprintf(message, bytes, "--socket-gid needs a group id, not `%.40s`", value);
+			return false;
+		}
+	} else if (strcmp(name, "--cgroup") == 0) {
+		if (value[0] != '/' && strcmp(value, "auto") != 0 && strcmp(value, "pods") != 0 && strcmp(value, "off") != 0) {
+			snprintf(message, bytes, "--cgroup needs auto, pods, off or a path that begins with /, not `%.40s`", value);
+			return false;
+		}
+		options->cgroup = value;
 	} else if (strcmp(name, "--pid") == 0) {
 		if (options->pid_count == sizeof(options->pids) / sizeof(options->pids[0])) {
 			snprintf(message, bytes, "--pid may be given at most %zu times", options->pid_count);
@@ -73,19 +89,21 @@ static bool set_value(struct options *options, const char *name, const char *val
 
 bool options_parse(struct options *options, int count, char **arguments, char *message, size_t message_bytes)
 {
-	static const char *const VALUED[] = { "--socket", "--socket-uid", "--pid", "--capture-max" };
+	static const char *const VALUED[] = { "--socket", "--socket-uid", "--socket-gid", "--cgroup", "--pid", "--capture-max" };
 	struct {
 		const char *name;
 		bool *flag;
 	} flags[] = {
 		{ "--once", &options->once },	    { "--die-with-parent", &options->die_with_parent },
+		{ "--host-processes", &options->host_processes },
 		{ "--stdout", &options->use_stdout }, { "--check", &options->check },
 		{ "--version", &options->version }, { "--help", &options->help },
 	};
 	int ways;
 
 	memset(options, 0, sizeof(*options));
-	options->socket_uid = -1;
+	options->socket_uid = options->socket_gid = -1;
+	options->cgroup = "auto";
 	options->capture_max = WIRE_CAPTURE_MAX;
 	for (int i = 1; i < count; i++) {
 		bool known = false;

@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "shared.h"
 #include "maps.bpf.h"
+#include "scope.bpf.h"
 #include "connection.bpf.h"
 #include "capture.bpf.h"
 #include "syscalls.bpf.h"
@@ -48,10 +49,23 @@ int BPF_PROG(process_exit, struct task_struct *task)
 }
 
 SEC("iter/task")
+int read_self(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	if (!task)
+		return 0;
+	/* Else the compiler looks for the task's fields before it has asked whether there is one. */
+	asm volatile("" : "+r"(task));
+	write_self(context->meta->seq, task);
+	return 0;
+}
+
+SEC("iter/task")
 int list_processes(struct bpf_iter__task *context)
 {
 	struct task_struct *task = context->task;
-	if (task && is_process(task))
+	struct settings *config = get_settings();
+	if (task && config && is_process(task) && is_seen(task, config))
 		write_process(context->meta->seq, task);
 	return 0;
 }

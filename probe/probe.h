@@ -43,9 +43,10 @@ struct feature {
 };
 void put_empty(struct output *output, uint16_t type, uint64_t ktime);
 void put_hello(struct output *output, const struct feature *features, uint64_t start_ktime, uint32_t cpus,
-	       uint32_t capture_max);
+	       uint32_t capture_max, uint32_t own_tgid);
 void put_feature(struct output *output, uint32_t id, const struct feature *feature, uint64_t ktime);
 void put_clock(struct output *output);
+void put_ignore(struct output *output, uint32_t tgid, uint64_t ktime);
 /* Packs a record; where it has no command line, `cmdline` stands in. */
 void put_process(struct output *output, const struct process_record *record, const char *cmdline, size_t cmdline_length);
 const char *feature_name(uint32_t id);
@@ -96,7 +97,7 @@ struct kernel {
 	int programs[16];
 	size_t program_count;
 };
-enum iterator { LIST_PROCESSES, SAMPLE_PROCESSES, LIST_SOCKETS, LIST_COUNTS };
+enum iterator { LIST_PROCESSES, SAMPLE_PROCESSES, LIST_SOCKETS, LIST_COUNTS, READ_SELF };
 /* Loads and attaches. Returns 0 or an exit status, with one line in `message` that says what is wrong and what helps. */
 int kernel_load(struct kernel *kernel, char *message, size_t message_bytes);
 /* What was dropped since the programs were loaded; all but the header. */
@@ -105,11 +106,22 @@ void kernel_drops(const struct kernel *kernel, struct wire_drops *drops);
 int kernel_iterate(const struct kernel *kernel, enum iterator which, record_sink sink, void *context);
 /* Forgets all connections and processes, so that a new agent starts from nothing. */
 void kernel_clear(const struct kernel *kernel);
-void kernel_forget_dead(const struct kernel *kernel);
+/* Forgets the processes that are gone (or out of sight) although no exit was seen, and their connections. */
+void kernel_forget_dead(const struct kernel *kernel, uint64_t ktime);
 void kernel_ignore(const struct kernel *kernel, uint32_t tgid);
 /* The agent's word on a connection; false if that connection is gone. Counts only after `kernel_publish_verdicts`. */
 bool kernel_set_verdict(const struct kernel *kernel, const struct wire_conn_id *id, struct verdict verdict);
 void kernel_publish_verdicts(const struct kernel *kernel);
+
+/*
+ * scope.c: whom the programs see. `wish` is the value of --cgroup. Where it was asked for a filter and there can be none, the
+ * programs see nothing; the feature says why. Returns whether the filter is as it was asked for.
+ */
+bool scope_apply(struct kernel *kernel, const char *wish, bool host_processes);
+/* Level of the innermost kubepods cgroup that a path names, 1 for its first component; 0: none. */
+uint32_t pods_level(const char *path);
+/* Level of the innermost container (a component that ends in 64 hex digits, but for .scope) above `level`; 0: none. */
+uint32_t container_level(const char *path, uint32_t level);
 
 /* rights.c */
 bool rights_have(int capability);
@@ -134,16 +146,22 @@ bool control_take(struct control *control);
 /* The arguments of a process, separated by NUL; the number of bytes, 0 where there are none or it is gone. */
 size_t read_cmdline(uint32_t tgid, char *buffer, size_t bytes);
 
-/* session.c: one agent, from HELLO to its end. `in` may be -1. */
+/*
+ * session.c: one agent, from HELLO to its end. `in` may be -1. `agent_tgid` in our own pid namespace is not observed; 0: not
+ * known.
+ */
 struct session_end {
 	bool stopped; /* by a signal, not by the agent */
 };
-void session_run(struct kernel *kernel, int in, int out, const volatile int *stop);
+void session_run(struct kernel *kernel, int in, int out, uint32_t agent_tgid, const volatile int *stop);
 
 /* options.c */
 struct options {
 	const char *socket_path;
 	long socket_uid; /* -1: leave the owner */
+	long socket_gid; /* -1: only the owner may connect */
+	const char *cgroup;
+	bool host_processes;
 	bool once, die_with_parent, use_stdout, check, version, help;
 	uint32_t capture_max;
 	uint32_t pids[64];

@@ -9,18 +9,6 @@ struct path_walk {
 	char *area;
 };
 
-/* bpf_loop where there is one: the verifier then looks at one step and not at all of them in a row. */
-#define WALK(steps, step, callback, walk)                       \
-	do {                                                    \
-		if (MODERN) {                                   \
-			bpf_loop(steps, callback, walk, 0);     \
-		} else {                                        \
-			for (u32 i_ = 0; i_ < (steps); i_++)    \
-				if (step(walk, i_))             \
-					break;                  \
-		}                                               \
-	} while (0)
-
 static __always_inline bool add_name(struct path_walk *walk, const void *name)
 {
 	struct process_scratch *scratch = walk->scratch;
@@ -109,24 +97,6 @@ static __always_inline u32 read_exe(struct process_scratch *scratch, struct task
 	return join_names(&walk);
 }
 
-static __always_inline u64 node_parent(u64 address)
-{
-	struct kernfs_node *node = (void *)address;
-	struct kernfs_node___before_6_15 *older = (void *)address;
-	if (bpf_core_field_exists(older->parent))
-		return (u64)BPF_CORE_READ(older, parent);
-	return (u64)BPF_CORE_READ(node, __parent);
-}
-
-static __always_inline u64 controller_node(struct css_set *set, u32 controller)
-{
-	struct cgroup_subsys_state *state = 0;
-	if (controller >= 16)
-		return 0;
-	bpf_core_read(&state, sizeof(state), &set->subsys[controller]);
-	return state ? (u64)BPF_CORE_READ(state, cgroup, kn) : 0;
-}
-
 static __always_inline bool is_below_root(u64 node)
 {
 	return node && node_parent(node);
@@ -146,30 +116,32 @@ static long climb_next_node(u32 index, void *context)
 	return climb_node(context, index);
 }
 
-#define NODE_IN_HIERARCHY_OF(set, id)                                                        \
-	(bpf_core_enum_value_exists(enum cgroup_subsys_id, id) ?                             \
-		 controller_node(set, bpf_core_enum_value(enum cgroup_subsys_id, id)) : 0)
-
-/* The path in the unified hierarchy if it says anything, else in that of memory, cpu or pids. */
-static __always_inline u32 read_cgroup(struct process_scratch *scratch, struct task_struct *task)
+static __always_inline u32 read_cgroup_in(struct process_scratch *scratch, struct css_set *set, u32 hierarchy)
 {
 	struct path_walk walk = { .scratch = scratch, .area = scratch->record.cgroup };
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
 
-	scratch->node = (u64)BPF_CORE_READ(set, dfl_cgrp, kn);
-	if (!is_below_root(scratch->node))
-		scratch->node = NODE_IN_HIERARCHY_OF(set, memory_cgrp_id);
-	if (!is_below_root(scratch->node))
-		scratch->node = NODE_IN_HIERARCHY_OF(set, cpu_cgrp_id);
-	if (!is_below_root(scratch->node))
-		scratch->node = NODE_IN_HIERARCHY_OF(set, pids_cgrp_id);
+	scratch->node = (u64)BPF_CORE_READ(cgroup_in(set, hierarchy), kn);
 	start_path(&walk);
 	WALK(PATH_DEPTH, climb_node, climb_next_node, &walk);
 	return join_names(&walk);
 }
 
+/* The path in the unified hierarchy if it says anything, else in that of memory, cpu or pids. */
+static __always_inline u32 read_cgroup(struct process_scratch *scratch, struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	u32 hierarchy = HIERARCHY_UNIFIED;
+
+	for (u32 i = 0; i < HIERARCHIES; i++) {
+		hierarchy = i;
+		if (is_below_root((u64)BPF_CORE_READ(cgroup_in(set, i), kn)))
+			break;
+	}
+	return read_cgroup_in(scratch, set, hierarchy);
+}
+
 /* Everything but the command line. `task` is a group leader. */
-static __noinline int fill_process(struct process_scratch *scratch, struct task_struct *task)
+static __noinline int fill_process(struct process_scratch *scratch, struct task_struct *task, const struct settings *config)
 {
 	struct process_record *record = &scratch->record;
 
@@ -182,6 +154,7 @@ static __noinline int fill_process(struct process_scratch *scratch, struct task_
 	record->start_ticks = BPF_CORE_READ(task, start_boottime) / NSEC_PER_TICK;
 	record->uid = BPF_CORE_READ(task, real_cred, uid.val);
 	record->cmdline_length = 0;
+	record->visible_tgid = visible_tgid(task, config);
 	BPF_CORE_READ_INTO(&record->comm, task, comm);
 	record->exe_length = read_exe(scratch, task);
 	record->cgroup_length = read_cgroup(scratch, task);
@@ -204,9 +177,9 @@ static __always_inline void send_process(struct task_struct *task, u32 flags)
 	u64 start, length;
 	u32 bytes;
 
-	if (!scratch || !config || !config->enabled)
+	if (!scratch || !config || !config->enabled || !is_seen(task, config))
 		return;
-	fill_process(scratch, task);
+	fill_process(scratch, task, config);
 	scratch->record.header.flags = flags;
 	start = BPF_CORE_READ(task, mm, arg_start);
 	length = BPF_CORE_READ(task, mm, arg_end) - start;
@@ -229,7 +202,7 @@ static __always_inline int on_exec(struct task_struct *task)
 	struct settings *config = get_settings();
 	struct sweep sweep = { .last = ~0u };
 
-	if (!config || !config->enabled)
+	if (!config || !config->enabled || !is_seen(task, config))
 		return 0;
 	/* Descriptors marked close-on-exec are gone by now. */
 	sweep.ktime = bpf_ktime_get_ns();
@@ -255,7 +228,7 @@ static __always_inline int on_exit(struct task_struct *task)
 	struct sweep sweep = { .last = ~0u, .all = 1 };
 	struct settings *config = get_settings();
 
-	if (!config || !config->enabled || BPF_CORE_READ(signal, live.counter) != 0)
+	if (!config || !config->enabled || BPF_CORE_READ(signal, live.counter) != 0 || !is_seen(task, config))
 		return 0;
 	exit.header.ktime = sweep.ktime = bpf_ktime_get_ns();
 	exit.tgid = sweep.tgid = BPF_CORE_READ(task, tgid);

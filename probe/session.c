@@ -21,6 +21,7 @@
 struct session {
 	struct kernel *kernel;
 	int in;
+	uint32_t agent_tgid; /* in our own pid namespace; 0: not known */
 	const volatile int *stop;
 	bool is_over;
 	uint64_t drained;
@@ -37,9 +38,15 @@ static void send_record(void *context, const struct wire_header *frame, uint32_t
 	if (frame->type == WIRE_PROCESS) {
 		const struct process_record *record = (const void *)frame;
 		static char cmdline[CMDLINE_MAX];
-		size_t length = bytes <= offsetof(struct process_record, cmdline) ?
-					read_cmdline(record->tgid, cmdline, sizeof(cmdline)) : 0;
+		size_t length = bytes <= offsetof(struct process_record, cmdline) && record->visible_tgid ?
+					read_cmdline(record->visible_tgid, cmdline, sizeof(cmdline)) : 0;
 		put_process(&session->output, record, cmdline, length);
+		if (record->visible_tgid && record->visible_tgid == session->agent_tgid) {
+			/* Once: it stays ignored, and a later process of that number would be another. */
+			session->agent_tgid = 0;
+			kernel_ignore(session->kernel, record->tgid);
+			put_ignore(&session->output, record->tgid, record->header.ktime);
+		}
 		return;
 	}
 	if (frame->length <= bytes)
@@ -106,7 +113,7 @@ static void every_second(struct session *session, uint64_t second)
 	if (kernel_iterate(kernel, SAMPLE_PROCESSES, send_record, session) == 0)
 		put_empty(&session->output, WIRE_SAMPLE_END, ktime);
 	if (second % FORGET_DEAD_SECONDS == 0)
-		kernel_forget_dead(kernel);
+		kernel_forget_dead(kernel, ktime);
 }
 
 /* Returns how much of the data ring was filled. */
@@ -142,7 +149,7 @@ static void begin(struct session *session)
 	session->drained = start;
 	__atomic_store_n(&kernel->settings->enabled, 1, __ATOMIC_RELEASE);
 
-	put_hello(output, kernel->features, start, kernel->cpus, kernel->settings->capture_max);
+	put_hello(output, kernel->features, start, kernel->cpus, kernel->settings->capture_max, kernel->settings->own_tgid);
 	for (uint32_t id = 0; id < FEATURES; id++)
 		put_feature(output, id, &kernel->features[id], ktime_now());
 	put_clock(output);
@@ -156,7 +163,7 @@ static void begin(struct session *session)
 	output_flush(output);
 }
 
-void session_run(struct kernel *kernel, int in, int out, const volatile int *stop)
+void session_run(struct kernel *kernel, int in, int out, uint32_t agent_tgid, const volatile int *stop)
 {
 	static struct session session;
 	uint64_t second, now;
@@ -166,6 +173,7 @@ void session_run(struct kernel *kernel, int in, int out, const volatile int *sto
 	session.control.kernel = kernel;
 	session.in = in;
 	session.stop = stop;
+	session.agent_tgid = agent_tgid;
 	session.output.fd = out;
 	session.output.wait = wait_for_agent;
 	session.output.wait_context = &session;

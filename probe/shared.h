@@ -12,6 +12,7 @@
 #define PROCESSES_MAX 32768
 #define LISTENERS_MAX 16384
 #define TGIDS_MAX 4096
+#define CGROUPS_MAX 16384
 #define DATA_RING_BYTES (16 << 20)
 #define CONTROL_RING_BYTES (1 << 20)
 
@@ -26,7 +27,25 @@ struct settings {
 	wire_u32 iterator_slot; /* index in `process_scratch` that only iterators use */
 	wire_u32 page_size;
 	wire_u64 round_ktime; /* the time that samples carry */
+	wire_u32 scope;	      /* enum scope */
+	wire_u32 hierarchy;   /* enum hierarchy: whose cgroups are compared */
+	wire_u32 pods_level;  /* 0: the hierarchy's root */
+	wire_u32 host_level;
+	/* What the kernel's list of a cgroup's ancestors holds at that level for our own task; 0: nothing is. */
+	wire_u64 pods;
+	wire_u64 host;
+	wire_u64 pid_namespace; /* our own, and how deep it is nested */
+	wire_u32 pid_level;
+	wire_u32 reserved;
 };
+
+enum scope {
+	SCOPE_ALL = 0,
+	SCOPE_PODS = 1,		 /* what lies below `pods` */
+	SCOPE_PODS_AND_HOST = 2, /* and what lies below `host`, but in nobody's pods */
+	SCOPE_NOTHING = 3,	 /* one of these was asked for and cannot be had */
+};
+enum hierarchy { HIERARCHY_UNIFIED = 0, HIERARCHY_MEMORY = 1, HIERARCHY_CPU = 2, HIERARCHY_PIDS = 3, HIERARCHIES = 4 };
 
 struct conn_key {
 	wire_u32 tgid;
@@ -70,6 +89,7 @@ struct process_state {
 	wire_u64 css_set; /* where its cgroups were when its facts were last sent */
 	wire_u64 utime;   /* last reported, so that the scaled times never fall */
 	wire_u64 stime;
+	wire_u64 round; /* the time of its last sample */
 	wire_u32 connections;
 	wire_u32 reserved;
 };
@@ -105,10 +125,28 @@ struct process_record {
 	wire_u32 exe_length;
 	wire_u32 cgroup_length;
 	wire_u32 cmdline_length;
+	wire_u32 visible_tgid; /* in the probe's own pid namespace; 0: not there */
+	wire_u32 reserved;
 	char comm[16];
 	char exe[PATH_AREA];
 	char cgroup[PATH_AREA];
 	char cmdline[CMDLINE_MAX];
+};
+
+/* Type of a self_record; never leaves the probe. */
+#define SELF_RECORD 0x8000
+
+/* Our own task as the kernel sees it. */
+struct self_head {
+	struct wire_header header;
+	wire_u32 tgid; /* in the root pid namespace */
+	wire_s32 level; /* in the hierarchy that the settings name; -1: there is none */
+	wire_u32 path_length;
+	wire_u32 reserved;
+};
+struct self_record {
+	struct self_head head;
+	char path[PATH_AREA];
 };
 
 #endif

@@ -4,63 +4,83 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "probe.h"
 
-/* Deletes what `is_gone` says of each key; safe because the next key is asked for before its predecessor goes. */
-static void delete_keys(int map, size_t key_bytes, bool (*is_gone)(const void *key, uint32_t tgid), uint32_t tgid)
+/* Samples come every second; a process without one for so long is gone, or has moved to where we do not look. */
+#define OUT_OF_SIGHT_NS UINT64_C(30000000000)
+
+struct sweep {
+	const struct kernel *kernel;
+	bool (*is_gone)(const struct sweep *sweep, uint32_t tgid);
+	uint32_t tgid;
+	uint64_t ktime;
+	bool is_nested;
+};
+
+/* Deletes what is gone; safe because the next key is asked for before its predecessor goes. Keys begin with the tgid. */
+static void delete_keys(const struct sweep *sweep, int map, size_t key_bytes)
 {
 	uint8_t key[16], next[16];
 	bool more = bpf_map_get_next_key(map, NULL, next) == 0;
+	uint32_t tgid;
 
 	while (more) {
 		memcpy(key, next, key_bytes);
+		memcpy(&tgid, key, sizeof(tgid));
 		more = bpf_map_get_next_key(map, key, next) == 0;
-		if (is_gone(key, tgid))
+		if (!sweep->is_gone || sweep->is_gone(sweep, tgid))
 			bpf_map_delete_elem(map, key);
 	}
 }
 
-static bool is_any(const void *key, uint32_t tgid)
+static bool is_of(const struct sweep *sweep, uint32_t tgid)
 {
-	(void)key;
-	(void)tgid;
-	return true;
+	return tgid == sweep->tgid;
 }
 
-/* Keys of all maps that are swept begin with the tgid. */
-static bool is_of(const void *key, uint32_t tgid)
+static bool is_dead(const struct sweep *sweep, uint32_t tgid)
 {
-	return *(const uint32_t *)key == tgid;
-}
+	struct process_state state;
+	bool has_state = bpf_map_lookup_elem(sweep->kernel->processes, &tgid, &state) == 0;
 
-static bool is_dead(const void *key, uint32_t tgid)
-{
-	(void)tgid;
-	return kill((pid_t) * (const uint32_t *)key, 0) != 0 && errno == ESRCH;
+	if (has_state && state.round != 0 && state.round + OUT_OF_SIGHT_NS < sweep->ktime)
+		return true;
+	/* In a pid namespace of our own the kernel's numbers name others, or nobody. */
+	return sweep->is_nested ? !has_state : kill((pid_t)tgid, 0) != 0 && errno == ESRCH;
 }
 
 void kernel_clear(const struct kernel *kernel)
 {
-	delete_keys(kernel->conns, sizeof(struct conn_key), is_any, 0);
-	delete_keys(kernel->verdicts, sizeof(struct conn_key), is_any, 0);
-	delete_keys(kernel->processes, sizeof(uint32_t), is_any, 0);
-	delete_keys(kernel->listeners, sizeof(struct listener_key), is_any, 0);
+	const struct sweep all = { .kernel = kernel };
+	delete_keys(&all, kernel->conns, sizeof(struct conn_key));
+	delete_keys(&all, kernel->verdicts, sizeof(struct conn_key));
+	delete_keys(&all, kernel->processes, sizeof(uint32_t));
+	delete_keys(&all, kernel->listeners, sizeof(struct listener_key));
 }
 
-void kernel_forget_dead(const struct kernel *kernel)
+void kernel_forget_dead(const struct kernel *kernel, uint64_t ktime)
 {
-	delete_keys(kernel->conns, sizeof(struct conn_key), is_dead, 0);
-	delete_keys(kernel->verdicts, sizeof(struct conn_key), is_dead, 0);
-	delete_keys(kernel->processes, sizeof(uint32_t), is_dead, 0);
-	delete_keys(kernel->ignored_tgids, sizeof(uint32_t), is_dead, 0);
+	const struct sweep dead = {
+		.kernel = kernel,
+		.is_gone = is_dead,
+		.ktime = ktime,
+		.is_nested = kernel->settings->own_tgid != (uint32_t)getpid(),
+	};
+	delete_keys(&dead, kernel->conns, sizeof(struct conn_key));
+	delete_keys(&dead, kernel->verdicts, sizeof(struct conn_key));
+	delete_keys(&dead, kernel->ignored_tgids, sizeof(uint32_t));
+	/* The others ask this one. */
+	delete_keys(&dead, kernel->processes, sizeof(uint32_t));
 }
 
 void kernel_ignore(const struct kernel *kernel, uint32_t tgid)
 {
+	const struct sweep own = { .kernel = kernel, .is_gone = is_of, .tgid = tgid };
 	uint8_t one = 1;
 	bpf_map_update_elem(kernel->ignored_tgids, &tgid, &one, BPF_ANY);
-	delete_keys(kernel->conns, sizeof(struct conn_key), is_of, tgid);
+	delete_keys(&own, kernel->conns, sizeof(struct conn_key));
 }
 
 bool kernel_set_verdict(const struct kernel *kernel, const struct wire_conn_id *id, struct verdict verdict)

@@ -146,7 +146,8 @@ static __always_inline int on_sys_exit(struct pt_regs *regs, long result)
 	u64 flags;
 
 	if (!is_ours(number)) {
-		if (is_compat_io(number) && is_compat_task() && (config = get_settings()) && config->enabled)
+		if (is_compat_io(number) && is_compat_task() && (config = get_settings()) && config->enabled &&
+		    is_current_seen(config))
 			COUNT_DROP(compat_calls);
 		return 0;
 	}
@@ -155,7 +156,7 @@ static __always_inline int on_sys_exit(struct pt_regs *regs, long result)
 	    number != NR_dup3 && number != NR_accept && number != NR_accept4)
 		return 0;
 	config = get_settings();
-	if (!config || !config->enabled)
+	if (!config || !config->enabled || !is_current_seen(config))
 		return 0;
 	if (is_compat_task()) {
 		if (is_compat_io(number))

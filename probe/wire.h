@@ -9,7 +9,8 @@
  * Probe to agent: HELLO first, then FEATUREs and a CLOCK, then PROCESS for all that lives, CONN_OPEN for all open
  * sockets, SNAPSHOT_END; from there on events, with DRAINED after each round of reading them: every frame of an event
  * with an earlier ktime than `drained.header.ktime` has been sent (or counted in DROPS).
- * Agent to probe: FOLLOW, MUTE, IGNORE_TGID.
+ * Agent to probe: FOLLOW, MUTE, IGNORE_TGID. The probe says IGNORE_TGID too, in the snapshot, of the agent's own process,
+ * which knows its number in its own pid namespace only.
  *
  * Order: opens, closes and process events travel in another ring than data, so that a flood of data loses none of them.
  * Each round merges both rings and sends their events in the order of ktime; at equal ktime, OPEN comes before data. So
@@ -105,6 +106,10 @@ enum wire_feature_id {
 	WIRE_F_PROCESS_EVENTS = 3, /* exec and exit */
 	WIRE_F_PROCESS_SAMPLE = 4, /* per-second task iterator */
 	WIRE_F_SENDFILE = 5,
+	/*
+	 * Only pods of this node are seen (--cgroup). error 0: so it is, and the reason says which; EOPNOTSUPP: not asked for,
+	 * everything on this kernel is seen; else it was asked for and cannot be had: nothing is seen.
+	 */
 	WIRE_F_CGROUP_FILTER = 6,
 };
 

@@ -51,6 +51,12 @@ void kernel_ignore(const struct kernel *kernel, uint32_t tgid)
 	noted.tgid = tgid;
 }
 
+int kernel_iterate(const struct kernel *kernel, enum iterator which, record_sink sink, void *context)
+{
+	(void)kernel, (void)which, (void)sink, (void)context;
+	return EOPNOTSUPP;
+}
+
 static size_t drain(int fd, uint8_t *bytes, size_t max)
 {
 	size_t used = 0;
@@ -179,7 +185,7 @@ static void test_features_and_hello(void)
 	const struct wire_feature *feature = (const void *)(output.buffer + sizeof(*hello));
 
 	output = (struct output){ .fd = -1 };
-	put_hello(&output, features, 77, 4, 1000);
+	put_hello(&output, features, 77, 4, 1000, 4711);
 	put_feature(&output, WIRE_F_CGROUP_FILTER, &features[WIRE_F_CGROUP_FILTER], 1);
 	CHECK(hello->magic == WIRE_MAGIC && hello->version == WIRE_VERSION && hello->start_ktime == 77 && hello->cpus == 4);
 	CHECK(hello->features == (1u << FEATURES) - 1 - (1u << WIRE_F_CGROUP_FILTER) && hello->capture_max == 1000);
@@ -412,6 +418,32 @@ static void test_options(void)
 	CHECK(!parse(&options, message, sizeof(message), 3, "--stdout", "--capture-max", "16385"));
 	CHECK(strstr(message, "16384") != NULL);
 	CHECK(!parse(&options, message, sizeof(message), 1, "--once"));
+	CHECK(strcmp(options.cgroup, "auto") == 0 && !options.host_processes && options.socket_gid == -1);
+	CHECK(parse(&options, message, sizeof(message), 6, "--stdout", "--cgroup", "/a/b", "--host-processes", "--socket-gid", "7"));
+	CHECK(strcmp(options.cgroup, "/a/b") == 0 && options.host_processes && options.socket_gid == 7);
+	CHECK(parse(&options, message, sizeof(message), 3, "--stdout", "--cgroup", "pods"));
+	CHECK(!parse(&options, message, sizeof(message), 3, "--stdout", "--cgroup", "kubepods"));
+	CHECK(strstr(message, "auto, pods, off") != NULL);
+}
+
+#define ID "9fe944c22f1cd09402b72349577a70569fe944c22f1cd09402b72349577a7056"
+
+/* Where this node's pods begin, in the layouts that there are. */
+static void test_levels_of_cgroup_paths(void)
+{
+	CHECK(pods_level("/") == 0 && pods_level("") == 0 && pods_level("/user.slice/user-0.slice") == 0);
+	CHECK(pods_level("/kubepods/burstable/podx/" ID) == 1);
+	CHECK(pods_level("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-" ID ".scope") == 1);
+	CHECK(pods_level("/node-1/kubepods/podx/" ID) == 2);
+	CHECK(pods_level("/docker/" ID "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podx.slice/" ID) == 4);
+	CHECK(pods_level("/kubepods/podx/" ID "/kubepods.slice/kubepods-pody.slice/" ID) == 4);
+	CHECK(pods_level("/system.slice/my-kubepods.service") == 0 && pods_level("/kubepods-x") == 0);
+	CHECK(container_level("/kubepods/podx/" ID, 1) == 0);
+	CHECK(container_level("/docker/" ID "/kubelet.slice/kubelet-kubepods.slice/x/" ID, 4) == 2);
+	CHECK(container_level("/system.slice/docker-" ID ".scope/kubepods/podx/" ID, 3) == 2);
+	CHECK(container_level("/kubepods/podx/" ID "/init/kubepods/pody/" ID, 5) == 3);
+	CHECK(container_level("/docker/x" ID "0/kubepods/podx/" ID, 3) == 2);
+	CHECK(container_level("/docker/9fe9/kubepods/podx/" ID, 3) == 0);
 }
 
 static void test_clocks_are_read_together(void)
@@ -435,6 +467,7 @@ int main(void)
 	test_random_rings_lose_nothing_and_keep_promises();
 	test_control_frames_come_in_pieces();
 	test_options();
+	test_levels_of_cgroup_paths();
 	test_clocks_are_read_together();
 	printf("%d checks, %d failed\n", checks, failures);
 	return failures != 0;

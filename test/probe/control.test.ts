@@ -172,7 +172,7 @@ suite('life', () => {
           .of('feature')
           .filter(({ error }) => error !== 0)
           .map(({ text }) => text),
-      ).toEqual(['cgroup_filter\0not requested']);
+      ).toEqual(['cgroup_filter\0not requested: the probe itself is in no pod']);
       await workload.do(`burst ${client} ${server} 5 50`);
       const open = await frames.connection(workload.pid, client);
       expect(open.origin).toBe(4);
@@ -207,6 +207,25 @@ suite('life', () => {
     expect(stopped.status).toBe(0);
     expect(await closed).toEqual([0, null]);
     socket.destroy();
+  });
+
+  test('a group of its own may connect, without any right but BPF and PERFMON', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+    chmodSync(folder, 0o777);
+    const path = join(folder, 'socket');
+    // As in a pod: uid 0, all else dropped, the volume's group among ours.
+    const caps = '-all,+bpf,+perfmon';
+    const only = ['--inh-caps', caps, '--bounding-set', caps, '--groups', '4321', '--no-new-privs'];
+    const probe = spawn('setpriv', [...only, PROBE, '--socket', path, '--socket-gid', '4321'], { stdio: 'inherit' });
+    const closed = once(probe, 'close');
+    const { socket } = await attach(path);
+    const { gid, mode } = statSync(path);
+    expect([gid, mode & 0o777]).toEqual([4321, 0o660]);
+    const status = readFileSync(`/proc/${probe.pid}/status`, 'utf8');
+    expect(/^Cap(?:Prm|Eff):\t(?!0{16})/m.exec(status)).toBeNull();
+    socket.destroy();
+    probe.kill('SIGTERM');
+    expect(await closed).toEqual([0, null]);
   });
 
   test('with --once it ends with its agent', async () => {

@@ -40,6 +40,7 @@ export type Frame =
   | (Common & { readonly kind: 'data'; readonly position: number; readonly size: number; readonly payload: Buffer })
   | (Common & { readonly kind: 'close' | 'counts'; readonly sent: number; readonly received: number })
   | (Common & { readonly kind: 'drops'; readonly drops: readonly number[] })
+  | (Common & { readonly kind: 'ignore' })
   | (Common & { readonly kind: 'drained' | 'snapshotEnd' | 'sampleEnd' });
 export type Kind = Frame['kind'];
 export type FrameOf<K extends Kind> = Frame extends infer F
@@ -168,6 +169,8 @@ export function decode(frame: Buffer): Frame {
       return { ...common, kind: 'drained' };
     case 14:
       return { ...common, kind: 'snapshotEnd' };
+    case 66:
+      return { ...common, kind: 'ignore', id: { ...NO_ID, tgid: frame.readUInt32LE(16) } };
     default:
       throw new Error(`frame of type ${type}`);
   }

@@ -36,6 +36,8 @@ const nowNs = (): bigint => process.hrtime.bigint();
 /** Collects frames from a stream, and waits for them. */
 export class Frames {
   readonly all: Frame[] = [];
+  /** What the probe wrote to standard error. */
+  errors = '';
   private rest: Buffer = Buffer.alloc(0);
   private waiters: (() => void)[] = [];
 
@@ -93,12 +95,21 @@ export interface Probe {
   stop(): Promise<void>;
 }
 
-/** The probe on a pipe; ready when its snapshot is complete. */
-export async function startProbe(args: readonly string[] = [], env: Record<string, string> = {}): Promise<Probe> {
-  const child = spawn(PROBE, ['--stdout', ...args], { env: { ...process.env, ...env } });
+/** The probe on a pipe; ready when its snapshot is complete. `cgroup`: a directory whose cgroup it enters first. */
+export async function startProbe(
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+  cgroup?: string,
+): Promise<Probe> {
+  const entering = cgroup === undefined ? [] : ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', cgroup];
+  const [program = PROBE, ...rest] = [...entering, PROBE, '--stdout', ...args];
+  const child = spawn(program, rest, { env: { ...process.env, ...env } });
   const frames = new Frames();
   child.stdout.on('data', (chunk: Buffer) => frames.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
+  child.stderr.on('data', (chunk: Buffer) => {
+    frames.errors += String(chunk);
+    process.stderr.write(chunk);
+  });
   await frames.first('snapshotEnd');
   return {
     frames,
