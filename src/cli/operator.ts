@@ -4,6 +4,7 @@ import { followObjects } from '../controllers/follow-object.ts';
 import { durationMs, startSettings } from '../controllers/workloads/settings.ts';
 import { startWorkloadStores } from '../controllers/workloads/stores.ts';
 import { openKubeClient, userAgent } from '../kube/client.ts';
+import { ExternalError } from '../kube/controller.ts';
 import { loadKubeAccess } from '../kube/config.ts';
 import { createEvents } from '../kube/events.ts';
 import { startLeader, type Leader } from '../kube/leader.ts';
@@ -68,7 +69,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const metrics = createMetrics(resource, push);
   const stopTraces = push === undefined ? undefined : startTraces(resource, push);
   const stopObserving = observeProcess(metrics, Date.now());
-  const onFault = (what: string, error: unknown): void => void log.error('failed', { what, error: failureText(error) });
+  // what lies outside is tried again, and shown where it belongs: in conditions
+  const onFault = (what: string, error: unknown): void =>
+    void log.log(error instanceof ExternalError ? 'warn' : 'error', 'failed', { what, error: failureText(error) });
   const onNote = (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
     void log.info(message, fields);
 

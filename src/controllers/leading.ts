@@ -16,7 +16,7 @@ import { createScriptReconcile } from './exportscript/reconcile.ts';
 import { readResumed } from './exportscript/resumed.ts';
 import type { PluginEntry } from './otelplugin/entries.ts';
 import type { SlimPlugin } from './otelplugin/ingest.ts';
-import { createPluginReconcile } from './otelplugin/reconcile.ts';
+import { createPluginReconcile, pendingPlugin } from './otelplugin/reconcile.ts';
 import type { Follow } from './references.ts';
 import { createReferences } from './references.ts';
 import { createRuntimeStates } from './runtime-states.ts';
@@ -138,10 +138,15 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   });
   const statuses = createStatuses({ ...options, entries, pluginEntries, dispatch, states, byPlugin: BY_PLUGIN });
 
+  const pending = (namespace: string, name: string): PluginEntry | undefined => {
+    const plugin = plugins.get(namespace, name);
+    return plugin === undefined ? undefined : pendingPlugin(plugin);
+  };
+
   const reconcileScript = createScriptReconcile({
     scripts,
     entries,
-    plugin: (namespace, name) => pluginEntries.get(`${namespace}/${name}`),
+    plugin: (namespace, name) => pluginEntries.get(`${namespace}/${name}`) ?? pending(namespace, name),
     references,
     texts: options.texts,
     client: options.client,

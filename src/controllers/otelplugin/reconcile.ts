@@ -166,6 +166,13 @@ export function createPluginReconcile(
 
 const NO_ORIGIN = { file: '', line: 0 };
 
+/** A plugin that is there and was not looked at yet: its scripts wait for it, it is not missing. */
+export const pendingPlugin = (plugin: SlimPlugin): PluginEntry => {
+  const { namespace, name } = plugin.metadata;
+  const entry = invalid(plugin, `${namespace}/${name}`);
+  return { ...entry, object: plugin.object ?? entry.object, isPending: true, fault: undefined };
+};
+
 /** Of an object that this build does not take. */
 function invalid(plugin: SlimPlugin, key: string): Omit<PluginEntry, 'fault'> {
   const { namespace, name, uid, generation } = plugin.metadata;
