@@ -117,17 +117,24 @@ export const otelPluginColumns: readonly PrinterColumn<OtelPlugin, OtelPluginSta
   },
 ];
 
-/** A duration as kubectl shows ages: `45s`, `3m10s`, `5h`, `2d`. */
+const withRest = (whole: number, unit: string, rest: number, below: string): string =>
+  rest === 0 ? `${whole}${unit}` : `${whole}${unit}${rest}${below}`;
+
+/** A duration as kubectl shows ages (HumanDuration of apimachinery): `45s`, `3m10s`, `7h5m`, `20h`, `2d3h`, `9d`, `3y20d`. */
 export function formatAge(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 120) return `${s}s`;
   const m = Math.floor(s / 60);
-  if (m < 10) return s % 60 === 0 ? `${m}m` : `${m}m${s % 60}s`;
+  if (m < 10) return withRest(m, 'm', s % 60, 's');
   if (m < 180) return `${m}m`;
   const h = Math.floor(m / 60);
-  if (h < 8) return m % 60 === 0 ? `${h}h` : `${h}h${m % 60}m`;
+  if (h < 8) return withRest(h, 'h', m % 60, 'm');
   if (h < 48) return `${h}h`;
-  return `${Math.floor(h / 24)}d`;
+  const d = Math.floor(h / 24);
+  if (d < 8) return withRest(d, 'd', h % 24, 'h');
+  if (d < 730) return `${d}d`;
+  const y = Math.floor(d / 365);
+  return y < 8 ? withRest(y, 'y', d % 365, 'd') : `${y}y`;
 }
 
 export interface TableRow<Spec, Status> {
