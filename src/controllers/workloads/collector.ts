@@ -34,7 +34,15 @@ const probeContainer = (inputs: Inputs): object => ({
   ...imageOf(inputs),
   command: ['/usr/lib/sluice/sluice-probe'],
   // by the group, which the pod's fsGroup puts the probe in: giving a file to another user takes CAP_CHOWN
-  args: ['--socket', SOCKET, '--socket-gid', String(NON_ROOT), '--cgroup', 'auto'],
+  args: [
+    '--socket',
+    SOCKET,
+    '--socket-gid',
+    String(NON_ROOT),
+    '--cgroup',
+    'auto',
+    ...(inputs.settings.collector.hostProcesses ? ['--host-processes'] : []),
+  ],
   resources: resourcesOf(inputs.settings.collector.probe.resources),
   securityContext: {
     allowPrivilegeEscalation: false,
