@@ -36,14 +36,20 @@ class Writer {
     return at;
   }
 
+  private byte(value: number): void {
+    // first: it may put another buffer in place
+    const at = this.reserve(1);
+    this.buffer[at] = value;
+  }
+
   /** A whole number from 0 to 2^53 - 1. */
   varint(value: number): void {
     let rest = value;
     while (rest >= 0x80) {
-      this.buffer[this.reserve(1)] = (rest % 0x80) | 0x80;
+      this.byte((rest % 0x80) | 0x80);
       rest = Math.floor(rest / 0x80);
     }
-    this.buffer[this.reserve(1)] = rest;
+    this.byte(rest);
   }
 
   tag(field: number, wire: number): void {

@@ -67,6 +67,7 @@ export function openRunClient(options: RunClientOptions): RunClient {
   const { peer } = options;
   const random = options.random ?? Math.random;
   const channel = openChannel({ ...options, replyBytesMax: REPLY_BYTES_MAX });
+  const closed = new AbortController();
   const call = async <Request, Reply>(
     method: string,
     [request, reply]: readonly [Codec<Request>, Codec<Reply>],
@@ -119,7 +120,8 @@ export function openRunClient(options: RunClientOptions): RunClient {
     },
     skip: async (request) =>
       resultFromWire(await call('Skip', [SKIP_REQUEST, RUN_REPLY], request, { timeoutMs: LEDGER_MS })),
-    deliveries: (epoch, signal) => followDeliveries(channel, options, random, epoch, signal),
+    deliveries: (epoch, signal) =>
+      followDeliveries(channel, options, random, epoch, AbortSignal.any([signal, closed.signal])),
     status,
     async oldestData(signal) {
       const { nodes } = await status(signal);
@@ -128,7 +130,10 @@ export function openRunClient(options: RunClientOptions): RunClient {
       if (nodes.length === 0 || oldest.length < nodes.length) return undefined;
       return oldest.reduce((a, b) => (a < b ? a : b));
     },
-    close: () => channel.close(),
+    close() {
+      closed.abort();
+      channel.close();
+    },
   };
 }
 
@@ -156,7 +161,7 @@ async function runOver(channel: Channel, request: RunRequest, signal: AbortSigna
   }
 }
 
-/** Over reconnections, until another reader takes over or `signal` aborts. */
+/** Over reconnections, until another reader takes over, `signal` aborts or the client is closed. */
 async function* followDeliveries(
   channel: Channel,
   { peer, onConnected, onDisconnected }: RunClientOptions,

@@ -99,7 +99,16 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   for (const [path, handler] of Object.entries(options.methods)) addMethod(server, path, handler, options);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const { host, port } = parseListen(options.listen);
-  const { listener, stop } = listenerOf(options, (socket) => injector.injectConnection(socket));
+  const sockets = new Set<Socket>();
+  let onEmpty = (): void => undefined;
+  const { listener, stop } = listenerOf(options, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) onEmpty();
+    });
+    injector.injectConnection(socket);
+  });
   listener.listen({ port, ...(host === undefined ? {} : { host }) });
   try {
     await once(listener, 'listening');
@@ -115,9 +124,16 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     async close(graceMs) {
       stop();
       listener.close();
-      const forced = setTimeout(() => server.forceShutdown(), graceMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(forced);
+      // Its callback comes too early since Node's http2 closes sessions by itself; connections end after their last call.
+      server.tryShutdown(() => undefined);
+      await new Promise<void>((resolve) => {
+        const forced = setTimeout(resolve, graceMs);
+        onEmpty = (): void => {
+          clearTimeout(forced);
+          resolve();
+        };
+        if (sockets.size === 0) onEmpty();
+      });
       server.forceShutdown();
     },
   };
@@ -222,9 +238,10 @@ async function answer(
   }
 }
 
-/** What the caller sends, until it says that there is no more, or is gone. */
+/** What the caller sends, until it says that there is no more, or is gone. Who reads no further does not end the call. */
 async function* requestsOf(call: ServerDuplexStream<Buffer, Uint8Array>): AsyncGenerator<Buffer> {
-  for await (const request of call as AsyncIterable<Buffer>) yield request;
+  const requests: AsyncIterable<Buffer> = call.iterator({ destroyOnReturn: false });
+  yield* requests;
 }
 
 const drained = (call: ServerDuplexStream<Buffer, Uint8Array>, signal: AbortSignal): Promise<void> =>
