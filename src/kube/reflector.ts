@@ -227,9 +227,12 @@ function watchdog(clock: Clock, parent: AbortSignal): { readonly signal: AbortSi
   };
 }
 
+const REASONS: Readonly<Record<number, string>> = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'NotFound' };
+
 function describe(error: unknown, atMs: number): ReflectorError {
   if (error instanceof ApiError) {
-    const reason = isExpired(error) ? 'Expired' : error.reason === '' ? `HTTP${error.status}` : error.reason;
+    // of a kind that is not there the API server says `404 page not found` and not a Status
+    const reason = isExpired(error) ? 'Expired' : error.reason || (REASONS[error.status] ?? `HTTP${error.status}`);
     return { status: error.status, reason, message: error.message, atMs };
   }
   return {

@@ -132,7 +132,7 @@ export async function startFaultProxy(kubeconfig: string): Promise<FaultProxy> {
     seen.push(request);
     for (const look of waiting) look();
     const fault = faultFor(request);
-    if (fault?.kind === 'reset') incoming.socket.resetAndDestroy();
+    if (fault?.kind === 'reset') resetSocket(incoming.socket);
     else if (fault?.kind === 'answer') {
       incoming.resume();
       answer.writeHead(fault.status, fault.headers).end(fault.body ?? '');
@@ -162,7 +162,7 @@ export async function startFaultProxy(kubeconfig: string): Promise<FaultProxy> {
   const port = await listen(0);
   const url = `http://127.0.0.1:${port}`;
   const resetSockets = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) resetSocket(socket);
   };
   const close = async (): Promise<void> => {
     if (!server.listening) return;
@@ -210,7 +210,7 @@ export async function startFaultProxy(kubeconfig: string): Promise<FaultProxy> {
     heal: () => {
       rules.length = 0;
     },
-    resetNow: (match = {}) => each(match, ({ socket }) => void socket.resetAndDestroy()),
+    resetNow: (match = {}) => each(match, ({ socket }) => resetSocket(socket)),
     cutNext: (match = {}) => each(match, (request) => (request.mode = 'cut-next')),
     stallNow: (match = {}) => each(match, (request) => (request.mode = 'stalled')),
     refuse: close,
@@ -255,7 +255,7 @@ function forward(
     // a client certificate would win over the token
     agent: headers.authorization === undefined ? upstream.admin : upstream.anonymous,
   });
-  const reset = (): void => void here.socket.resetAndDestroy();
+  const reset = (): void => resetSocket(here.socket);
   asked.on('error', reset);
   asked.on('response', (response) => {
     response.on('error', reset);
@@ -286,6 +286,12 @@ function forward(
   });
   answer.once('close', () => asked.destroy());
   incoming.pipe(asked);
+}
+
+/** A socket that is being shut down already cannot be reset any more: libuv refuses, and Node.js would never close it. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 const matches = (request: SeenRequest, { verb, resource, subresource, where }: RequestMatch): boolean =>
