@@ -211,7 +211,11 @@ export async function startFaultProxy(kubeconfig: string): Promise<FaultProxy> {
       rules.length = 0;
     },
     resetNow: (match = {}) => each(match, ({ socket }) => resetSocket(socket)),
-    cutNext: (match = {}) => each(match, (request) => (request.mode = 'cut-next')),
+    cutNext: (match = {}) =>
+      each(match, (request) => {
+        // a stream from which bytes are missing must never go on
+        if (request.mode === 'pass') request.mode = 'cut-next';
+      }),
     stallNow: (match = {}) => each(match, (request) => (request.mode = 'stalled')),
     refuse: close,
     accept: async () => {
@@ -271,14 +275,15 @@ function forward(
       if (here.mode === 'stalled') return;
       const bytes = here.mode === 'cut-next' ? Math.floor(chunk.length / 2) : Math.min(left, chunk.length);
       left -= bytes;
-      const goesOn = bytes === chunk.length;
-      if (!goesOn && fault?.kind === 'half-open') here.mode = 'stalled';
-      const flushed = answer.write(chunk.subarray(0, bytes), () => {
-        if (!goesOn && here.mode !== 'stalled') reset();
-      });
-      if (!goesOn || flushed) return;
-      response.pause();
-      answer.once('drain', () => response.resume());
+      if (bytes === chunk.length) {
+        if (answer.write(chunk)) return;
+        response.pause();
+        answer.once('drain', () => response.resume());
+        return;
+      }
+      // from here on nothing passes any more, whatever comes
+      here.mode = 'stalled';
+      answer.write(chunk.subarray(0, bytes), fault?.kind === 'half-open' ? undefined : reset);
     });
     response.on('end', () => {
       if (here.mode !== 'stalled' && left > 0) answer.end();

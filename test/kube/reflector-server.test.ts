@@ -178,7 +178,10 @@ describeCluster('the reflector at an API server', () => {
         versions: [{ name: 'v1', served: true, storage: true, schema }],
       },
     };
-    const thing = (name: string, text = ''): KubeObject => ({ metadata: { namespace: NS, name }, ...{ text } });
+    const thing = (name: string, text = ''): KubeObject & { text: string } => ({
+      metadata: { namespace: NS, name },
+      text,
+    });
     const store = start(admin, type);
     await poll(() => store.state().lastError?.reason === 'NotFound');
     await admin.create(CUSTOM_RESOURCE_DEFINITIONS, definition, manager);
