@@ -89,18 +89,20 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const isDeploying = options.runtimes.length === 0;
   const workloadStores = isDeploying ? startWorkloadStores({ ...following, namespace }) : undefined;
 
-  const runtimes = createRuntimeClients({
-    namespace,
-    port: () => settings.ports.run,
-    fixed: options.runtimes,
-    isInsecure: options.isInsecure,
-    version,
-  });
   const certificates =
     options.tlsFolder === undefined
       ? undefined
       : await tlsFromFolder(options.tlsFolder, { onFault: (error) => onFault('reading certificates', error) });
-  if (certificates !== undefined) runtimes.useTls(certificates);
+  const runtimes = createRuntimeClients(
+    {
+      namespace,
+      port: () => settings.ports.run,
+      fixed: options.runtimes,
+      isInsecure: options.isInsecure,
+      version,
+    },
+    certificates,
+  );
 
   const events = createEvents({
     client,
@@ -126,7 +128,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
         'app.kubernetes.io/managed-by': 'sluice-operator',
       },
       namespaces,
-      connect: (ordinal) => runtimes.connect(ordinal),
+      connect: (ordinal, listener) => runtimes.connect(ordinal, listener),
       scripts,
       plugins,
       types: { script: EXPORT_SCRIPTS, plugin: OTEL_PLUGINS },

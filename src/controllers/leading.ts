@@ -7,7 +7,7 @@ import type { KubeClient, ResourceType, Store, StoreChange } from '../kube/types
 import type { Metrics } from '../model/metrics.ts';
 import type { TimeNs } from '../model/time.ts';
 import type { RunClient } from '../rpc/run-client.ts';
-import type { DispatchEnd, Term } from './dispatch/contract.ts';
+import type { ConnectionListener, DispatchEnd, Term } from './dispatch/contract.ts';
 import { takeOver } from './dispatch/takeover.ts';
 import { createScriptEntries } from './exportscript/entries.ts';
 import type { ScriptTexts, SlimScript } from './exportscript/ingest.ts';
@@ -34,7 +34,7 @@ export interface LeadingOptions {
   /** Namespaces that are watched; one `undefined` for all. */
   readonly namespaces: readonly (string | undefined)[];
   readonly replicas: number;
-  readonly connect: (ordinal: number) => RunClient;
+  readonly connect: (ordinal: number, listener: ConnectionListener) => RunClient;
   readonly scripts: Store<SlimScript>;
   readonly plugins: Store<SlimPlugin>;
   readonly types: { readonly script: ResourceType; readonly plugin: ResourceType };
@@ -70,8 +70,6 @@ export const BY_PLUGIN = 'plugin';
 
 const STATES_EVERY_MS = 2000;
 const STATES_TIMEOUT_MS = 8000;
-/** Scripts name endpoints of their own outside of a cluster only; nothing is to be removed of them. */
-const SCRIPT_ENDPOINT = 'endpoint:';
 
 const keyOf = ({ metadata: { namespace, name } }: SlimScript | SlimPlugin): string => `${namespace}/${name}`;
 
@@ -103,7 +101,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     namespace: options.namespace,
     labels: options.labels,
     replicas: options.replicas,
-    connect: (ordinal) => connected(ordinal),
+    connect: (ordinal, connection) => connected(ordinal, connection),
     listener,
     onRuntimes: () => {
       if (!hasBegun) return;
@@ -120,8 +118,8 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   });
 
   /** The client that dispatch has of an ordinal is the one whose state is asked for. */
-  function connected(ordinal: number): RunClient {
-    const client = options.connect(ordinal);
+  function connected(ordinal: number, connection: ConnectionListener): RunClient {
+    const client = options.connect(ordinal, connection);
     clients.set(ordinal, client);
     return {
       ...client,
@@ -206,30 +204,18 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   });
 
   hasBegun = true;
+  // what was left in a spool of a plugin that was deleted while nobody led
+  dispatch.retainDestinations(new Set([...plugins.all()].map(({ metadata }) => metadata.uid)));
   dispatch.retain(new Set([...scripts.all()].map(({ metadata }) => metadata.uid)));
   for (const { key, urgentKey } of resumed.values()) statuses.seed(key, urgentKey);
   for (const plugin of plugins.all()) plugging.enqueue(keyOf(plugin), 'background');
   for (const script of scripts.all()) scripting.enqueue(keyOf(script), 'background');
 
-  /** Spools of plugins that were deleted while nobody led. */
-  function removeLeftovers(): void {
-    const uids = new Set([...plugins.all()].map(({ metadata }) => metadata.uid));
-    for (const name of states.spooled()) {
-      if (name.startsWith(SCRIPT_ENDPOINT) || uids.has(name)) continue;
-      dispatch.removeDestination(name, 30_000).catch((error: unknown) => onFault('removing a destination', error));
-    }
-  }
-
   const over = new AbortController();
   const ends = AbortSignal.any([term.signal, over.signal]);
   async function followStates(): Promise<void> {
-    let hadLeftovers = false;
     while (!ends.aborted) {
       await states.refresh(ends);
-      if (states.isKnown && !hadLeftovers) {
-        hadLeftovers = true;
-        removeLeftovers();
-      }
       await sleep(STATES_EVERY_MS, undefined, { signal: ends }).catch(() => undefined);
     }
   }

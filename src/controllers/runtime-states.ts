@@ -26,10 +26,6 @@ export interface RuntimeStates {
   destination(pluginUid: string): DestinationFacts;
   /** By name; empty until a runtime has answered. */
   nodes(): readonly NodeFacts[];
-  /** Names of destinations that have something in a spool. */
-  spooled(): readonly string[];
-  /** Whether every runtime that is asked has answered at least once. */
-  readonly isKnown: boolean;
   /** Asks now. Never rejects: who does not answer keeps what was known of it. */
   refresh(signal: AbortSignal): Promise<void>;
 }
@@ -83,7 +79,6 @@ export function createRuntimeStates(options: RuntimeStatesOptions): RuntimeState
   const known = new Map<number, RuntimeStatus>();
   let destinations = new Map<string, DestinationFacts>();
   let nodes: readonly NodeFacts[] = [];
-  let isKnown = false;
 
   function take(): void {
     const all = [...known.values()];
@@ -107,13 +102,6 @@ export function createRuntimeStates(options: RuntimeStatesOptions): RuntimeState
   return {
     destination: (uid) => destinations.get(uid) ?? NOTHING,
     nodes: () => nodes,
-    spooled: () =>
-      [...new Set([...known.values()].flatMap((status) => status.destinations))]
-        .filter(({ batches }) => batches > 0)
-        .map(({ name }) => name),
-    get isKnown() {
-      return isKnown;
-    },
     async refresh(signal) {
       const runtimes = options.runtimes();
       for (const ordinal of known.keys()) if (!runtimes.has(ordinal)) known.delete(ordinal);
@@ -125,7 +113,6 @@ export function createRuntimeStates(options: RuntimeStatesOptions): RuntimeState
       );
       if (signal.aborted) return;
       for (const one of asked) if (one.status === 'fulfilled') known.set(one.value.ordinal, one.value.status);
-      isKnown ||= asked.length > 0 && asked.every(({ status }) => status === 'fulfilled');
       take();
     },
   };

@@ -2,7 +2,8 @@
 import type { RunClient } from '../../rpc/run-client.ts';
 import { openRunClient } from '../../rpc/run-client.ts';
 import { isRole } from '../../rpc/identity.ts';
-import { tlsInMemory, type TlsMaterial, type TlsSource } from '../../rpc/tls.ts';
+import { checkMaterial, TlsError, type TlsMaterial, type TlsSource } from '../../rpc/tls.ts';
+import type { ConnectionListener } from '../../controllers/dispatch/contract.ts';
 
 export interface RuntimeClientsOptions {
   /** The operator's own. */
@@ -15,16 +16,15 @@ export interface RuntimeClientsOptions {
 }
 
 export interface RuntimeClients {
-  connect(ordinal: number): RunClient;
-  /** Certificates, at first and whenever they change. */
+  connect(ordinal: number, listener: ConnectionListener): RunClient;
+  /** Certificates, at first and whenever they change. Until then nothing is reached, and it is tried again. */
   setTls(material: TlsMaterial): void;
-  useTls(source: TlsSource): void;
 }
 
-export function createRuntimeClients(options: RuntimeClientsOptions): RuntimeClients {
+/** `tls`: certificates from elsewhere, instead of those that `setTls` gives. */
+export function createRuntimeClients(options: RuntimeClientsOptions, tls?: TlsSource): RuntimeClients {
   const { namespace, fixed } = options;
-  let tls: TlsSource | undefined;
-  let memory: ReturnType<typeof tlsInMemory> | undefined;
+  const own = lateTls();
 
   const addressOf = (ordinal: number): string =>
     fixed.length > 0
@@ -32,42 +32,37 @@ export function createRuntimeClients(options: RuntimeClientsOptions): RuntimeCli
       : `sluice-runtime-${ordinal}.sluice-runtime.${namespace}.svc:${options.port()}`;
 
   return {
-    connect(ordinal) {
-      if (tls === undefined && !options.isInsecure) return unreachable('the operator has no certificate yet');
-      return openRunClient({
+    connect: (ordinal, { connected, disconnected }) =>
+      openRunClient({
         address: addressOf(ordinal),
-        tls: options.isInsecure ? undefined : tls,
+        tls: options.isInsecure ? undefined : (tls ?? own),
         isServer: (identity) => isRole(identity, namespace, 'runtime'),
         peer: `sluice-runtime-${ordinal}`,
         version: options.version,
-      });
-    },
-    setTls(material) {
-      if (memory === undefined) {
-        memory = tlsInMemory(material);
-        tls = memory;
-      } else memory.set(material);
-    },
-    useTls(source) {
-      tls = source;
-    },
+        onConnected: connected,
+        onDisconnected: disconnected,
+      }),
+    setTls: (material) => own.set(material),
   };
 }
 
-/** Answers nothing, as a runtime that is not there. */
-function unreachable(why: string): RunClient {
-  const reject = (): Promise<never> => Promise.reject(new Error(why));
+/** A source whose certificates come later: the leader makes its own first. */
+function lateTls(): TlsSource & { set(material: TlsMaterial): void } {
+  const listeners = new Set<(material: TlsMaterial) => void>();
+  let current: TlsMaterial | undefined;
   return {
-    hello: reject,
-    compile: reject,
-    putDestination: reject,
-    removeDestination: reject,
-    ledger: reject,
-    run: reject,
-    skip: reject,
-    deliveries: () => ({ [Symbol.asyncIterator]: () => ({ next: reject }) }),
-    status: reject,
-    oldestData: reject,
-    close: () => undefined,
+    current() {
+      if (current === undefined) throw new TlsError('the operator has no certificate yet');
+      return current;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    set(material) {
+      checkMaterial(material);
+      current = material;
+      for (const listener of listeners) listener(material);
+    },
   };
 }
