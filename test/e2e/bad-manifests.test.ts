@@ -61,7 +61,10 @@ describe('manifests with mistakes', () => {
       `${plugin('nokey')}    auth: { bearer: { secretKeyRef: { name: late, key: token } } }\n---${script('keyless', 'nokey')}`,
     );
     put('typo.yaml', script('typo').replace("ctx['service']", "ctx['servic']"));
-    put('zipkin.yaml', `${plugin('zipkin').replace('OTLPGRPC', 'Zipkin')}---${script('traces', 'zipkin')}`);
+    const zipkin = plugin('zipkin')
+      .replace('OTLPGRPC', 'Zipkin')
+      .replace(/endpoint: \S+/, 'endpoint: http://zipkin:9411');
+    put('zipkin.yaml', `${zipkin}---${script('traces', 'zipkin')}`);
     put('twice.yaml', script('good'));
     put(
       'binary.yaml',
