@@ -1,0 +1,129 @@
+// Sluice in a cluster with two real nodes, installed as docs/install.md says, with applications to observe and a receiver.
+import { join } from 'node:path';
+import { binary } from '../cluster/binaries.ts';
+import { startCluster, type Cluster } from '../cluster/cluster.ts';
+import { sluiceImage } from '../cluster/image.ts';
+import { diagnose } from './diagnose.ts';
+import { openReceiver, receiverImage, receiverObjects, RECEIVER, type Receiver } from './receiver.ts';
+import { itemReader, type Item } from './received.ts';
+import { SHOPS, shopObjects } from './shops.ts';
+import { watchStatuses, type StatusWatch } from './statuses.ts';
+
+export const ROOT = join(import.meta.dirname, '..', '..');
+export const NAMESPACE = 'sluice-system';
+
+export interface Product {
+  readonly cluster: Cluster;
+  readonly receiver: Receiver;
+  readonly statuses: StatusWatch;
+  /** Everything that the receiver has got. */
+  readonly items: () => readonly Item[];
+  /** `kubectl apply -f -` of objects, in this order. */
+  readonly apply: (objects: readonly object[]) => Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ProductOptions {
+  /** Of the cluster. */
+  readonly name: string;
+  readonly lifeMs?: number;
+  /** Says how far it is. */
+  readonly onProgress?: (what: string) => void;
+}
+
+/** Resolves when everything is installed and ready; `config/samples` is applied. Rejects with what the cluster says. */
+export async function startProduct({ name, lifeMs, onProgress = () => {} }: ProductOptions): Promise<Product> {
+  const images = [sluiceImage(), await receiverImage()];
+  onProgress('images are made');
+  const cluster = await startCluster({
+    name,
+    nodes: 2,
+    images,
+    nodeGraceSeconds: 12,
+    ...(lifeMs === undefined ? {} : { lifeMs }),
+  });
+  try {
+    onProgress(`two nodes are ready: ${cluster.nodes.join(', ')}`);
+    const apply = applyTo(cluster);
+    await apply([...shopObjects(), ...receiverObjects('n1')]);
+    await install(cluster);
+    onProgress('kubectl apply -k config/default');
+    await cluster.kubectl(['apply', '-f', join(ROOT, 'config/samples')]);
+    onProgress('kubectl apply -f config/samples');
+    for (const { namespace, name: shop, kind } of SHOPS) await rolledOut(cluster, namespace, kind, shop);
+    await rolledOut(cluster, 'default', 'Deployment', RECEIVER);
+    await ready(cluster);
+    onProgress('everything is ready');
+    const receiver = await openReceiver(cluster);
+    const statuses = watchStatuses(binary('kubernetes', 'kubectl'), cluster);
+    return {
+      cluster,
+      receiver,
+      statuses,
+      items: itemReader(() => receiver.requests()),
+      apply,
+      async stop() {
+        await statuses.stop();
+        await cluster.stop();
+      },
+    };
+  } catch (error) {
+    process.stderr.write(await diagnose(cluster.kubectl));
+    await cluster.stop();
+    throw error;
+  }
+}
+
+const applyTo =
+  (cluster: Cluster): Product['apply'] =>
+  async (objects) => {
+    await cluster.kubectl(['apply', '-f', '-'], { input: { apiVersion: 'v1', kind: 'List', items: objects } });
+  };
+
+/** `kubectl apply -k config/default`, and waits until the API server serves both kinds. */
+export async function install({ kubectl }: Cluster): Promise<void> {
+  await kubectl(['apply', '-k', join(ROOT, 'config/default')]);
+  const kinds = ['crd/otelplugins.sluice.dev', 'crd/exportscripts.sluice.dev'];
+  await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=30s']);
+}
+
+/** Every pod of the operator, the runtime and the collector is ready. */
+export async function ready(cluster: Cluster): Promise<void> {
+  await rolledOut(cluster, NAMESPACE, 'Deployment', 'sluice-operator');
+  // these two are made by the operator
+  for (const kind of ['StatefulSet', 'DaemonSet'] as const) {
+    const child = kind === 'StatefulSet' ? 'sluice-runtime' : 'sluice-collector';
+    await cluster.kubectl(['wait', '--for=create', `${kind}/${child}`, '-n', NAMESPACE, '--timeout=60s'], {
+      timeoutMs: 70_000,
+    });
+    await rolledOut(cluster, NAMESPACE, kind, child);
+  }
+}
+
+export async function rolledOut(cluster: Cluster, namespace: string, kind: string, name: string): Promise<void> {
+  const args =
+    kind === 'ReplicaSet'
+      ? ['wait', '--for=jsonpath={.status.readyReplicas}=2', `replicaset/${name}`]
+      : ['rollout', 'status', `${kind.toLowerCase()}/${name}`];
+  await cluster.kubectl([...args, '--namespace', namespace, '--timeout=120s'], { timeoutMs: 130_000 });
+}
+
+/** Asks every 300 ms until there is an answer. Rejects after `timeoutMs` with what was said last. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs: number,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  let cause: unknown;
+  for (;;) {
+    try {
+      const answer = await ask();
+      if (answer !== undefined && answer !== false) return answer;
+    } catch (error) {
+      cause = error;
+    }
+    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1000} s`, { cause });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
