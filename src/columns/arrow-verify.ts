@@ -29,6 +29,20 @@ export function verifyArrow(bytes: Uint8Array): void {
   }
 }
 
+export type MessageKind = 'schema' | 'dictionary' | 'batch';
+
+/** The same for one message whose body has `bodyLength` bytes: its metadata as a bare FlatBuffer, as Arrow Flight has it. */
+export function verifyMessage(header: Uint8Array, bodyLength: number): MessageKind {
+  try {
+    const metadata = new Metadata(viewOf(header, 0, header.length));
+    if (metadata.message() !== bodyLength) throw new Error('its body is not as long as its metadata says');
+    return metadata.kind();
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new Error('its metadata points outside of the bytes', { cause });
+    throw cause;
+  }
+}
+
 const startsWithMagic = (bytes: Uint8Array): boolean =>
   Array.from(MAGIC).every((character, i) => bytes[i] === character.charCodeAt(0));
 
@@ -155,6 +169,11 @@ class Metadata {
       this.vector(pair, 0, 1);
       this.vector(pair, 1, 1);
     }
+  }
+
+  kind(): MessageKind {
+    const type = this.byte(this.root(), 1);
+    return type === HEADER_SCHEMA ? 'schema' : type === HEADER_DICTIONARY ? 'dictionary' : 'batch';
   }
 
   /** Returns the length of the body. */

@@ -1,7 +1,7 @@
 // Batches as Arrow record batches and as Arrow IPC bytes (https://arrow.apache.org/docs/format/Columnar.html).
 import { isAscii, isUtf8 } from 'node:buffer';
 import type * as arrow from 'apache-arrow';
-import type { Field, Schema } from '../model/types.ts';
+import type { DataType, Field, Schema } from '../model/types.ts';
 import { SEMANTIC_TYPE_KEY, loadArrow, type Arrow } from './arrow-types.ts';
 import type { Batch, Column, StringColumn, Uint128Column } from './column.ts';
 import { concatBatches } from './concat.ts';
@@ -10,8 +10,9 @@ import { sliceBatch } from './select.ts';
 
 const ROWS_PER_BATCH = 65_536;
 
-function typeFor(arrow: Arrow, column: Column): arrow.DataType {
-  switch (column.type) {
+/** The Arrow type of every column but STRING. */
+export function fixedTypeFor(arrow: Arrow, type: Exclude<DataType, 'STRING'>): arrow.DataType {
+  switch (type) {
     case 'BOOLEAN':
       return new arrow.Bool();
     case 'INT64':
@@ -22,9 +23,12 @@ function typeFor(arrow: Arrow, column: Column): arrow.DataType {
       return new arrow.Float64();
     case 'UINT128':
       return new arrow.FixedSizeBinary(16);
-    case 'STRING':
-      return column.codes === undefined ? new arrow.Utf8() : new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32());
   }
+}
+
+function typeFor(arrow: Arrow, column: Column): arrow.DataType {
+  if (column.type !== 'STRING') return fixedTypeFor(arrow, column.type);
+  return column.codes === undefined ? new arrow.Utf8() : new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32());
 }
 
 /** The schema for `batch`: whether a STRING column is dictionary-encoded follows its layout. */
@@ -49,7 +53,11 @@ export function toArrow(arrow: Arrow, schema: arrow.Schema, batch: Batch): arrow
   return new arrow.RecordBatch(schema, data);
 }
 
-function dataOf(arrow: Arrow, type: arrow.DataType, column: Column): arrow.Data {
+const dataOf = (arrow: Arrow, type: arrow.DataType, column: Column): arrow.Data =>
+  column.type === 'STRING' ? stringData(arrow, type, column) : fixedDataOf(arrow, column);
+
+/** Over the same buffers where the layouts agree. */
+export function fixedDataOf(arrow: Arrow, column: Exclude<Column, StringColumn>): arrow.Data {
   const { length } = column;
   switch (column.type) {
     case 'BOOLEAN':
@@ -64,8 +72,6 @@ function dataOf(arrow: Arrow, type: arrow.DataType, column: Column): arrow.Data 
       return arrow.makeData({ type: new arrow.Float64(), length, nullCount: 0, data: column.values });
     case 'UINT128':
       return arrow.makeData({ type: new arrow.FixedSizeBinary(16), length, nullCount: 0, data: bigEndian(column) });
-    case 'STRING':
-      return stringData(arrow, type, column);
   }
 }
 
@@ -87,7 +93,7 @@ function stringData(arrow: Arrow, type: arrow.DataType, { codes, dictionary, len
 }
 
 /** Offsets from 0 over exactly the bytes of the entries, all of them valid UTF-8. */
-function wellFormed(dictionary: StringDictionary): { readonly offsets: Int32Array; readonly data: Uint8Array } {
+export function wellFormed(dictionary: StringDictionary): { readonly offsets: Int32Array; readonly data: Uint8Array } {
   const { offsets, length, byteLength } = dictionary;
   const start = offsets[0] ?? 0;
   const data = dictionary.data.subarray(start, start + byteLength);
