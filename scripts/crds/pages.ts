@@ -126,5 +126,13 @@ export const resourcesPage = (definitions: readonly CustomResourceDefinition[]):
     'same as this page. A field with * is required. What the API server refuses, `sluice check` and `sluice local` refuse too.',
     'config/samples has manifests to start from; [conditions.md](conditions.md) says what the conditions mean.',
     '',
+    '- An object whose script is near the limit is larger than the copy that `kubectl apply` keeps in an annotation (256 KiB): use',
+    '  `kubectl apply --server-side`, or a ConfigMap.',
+    '- References to Secrets and ConfigMaps are to the namespace of the object. A Secret outside of the namespace of the operator is read',
+    '  only after its owner has allowed it; the message of `CredentialsResolved` has the two commands.',
+    '- `kubectl annotate exs NAME sluice.dev/run-now=TOKEN` runs the last complete window if that was not done, also of a script that is',
+    '  suspended; `.status.lastManualRun` has what became of it. Another TOKEN asks again.',
+    '- What `presets.include` makes may be changed (window, suspend, …) but for `pluginRef` and `script`, which are set again.',
+    '',
     ...definitions.flatMap(resourceSection),
   ].join('\n');

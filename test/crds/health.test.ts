@@ -43,6 +43,25 @@ describeLua('G3 T9 the health check for Argo CD', () => {
     ]);
   });
 
+  test('says Stalled before all else, whoever wrote it', () => {
+    const condition = (type: string, status: string) => ({ type, status, reason: 'Because', message: 'of this' });
+    const object = (spec: object, ...conditions: readonly object[]) => ({ metadata: {}, spec, status: { conditions } });
+    const stalled = condition('Stalled', 'True');
+    expect(
+      argoHealth([
+        object({ suspend: true }, condition('Ready', 'True'), stalled),
+        object({ enabled: false }, stalled),
+        object({}, condition('Reconciling', 'True'), stalled),
+        object({}, condition('Ready', 'Unknown'), condition('Stalled', 'False')),
+        object({ suspend: true }, condition('Ready', 'False'), condition('Reconciling', 'True')),
+      ]),
+    ).toEqual([
+      ...[0, 1, 2].map(() => ({ status: 'Degraded', message: 'Because: of this' })),
+      { status: 'Progressing', message: 'waiting for the operator' },
+      { status: 'Healthy', message: 'switched off in spec' },
+    ]);
+  });
+
   /** The format of argo-cd's resource_customizations. */
   const cases = parse(readFileSync(join(ARGOCD, 'health_test.yaml'), 'utf8')) as {
     readonly tests: readonly { readonly healthStatus: unknown; readonly inputPath: string }[];
