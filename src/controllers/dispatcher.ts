@@ -17,7 +17,7 @@ import { begin, dependsOn, Entry, learn, lose, rehome, settleDelivery, uidOf } f
 import { createExecution } from './dispatch/execution.ts';
 import { createLane, type Lane } from './dispatch/lane.ts';
 import { createLedgerReading } from './dispatch/ledger-reading.ts';
-import { askManual, giveUpManual } from './dispatch/manual.ts';
+import { answerManual, askManual, isAnswered } from './dispatch/manual.ts';
 import { createMeters, lagMs } from './dispatch/meters.ts';
 import { oneRuntime } from './dispatch/one-runtime.ts';
 import { createPlanning } from './dispatch/planning.ts';
@@ -118,6 +118,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     mayRun: options.mayRun ?? (() => true),
     onNoticed: noted,
     start(entry, state, work, runClass, lane, delayMs) {
+      if (runClass === 'manual' && work.kind === 'run' && isAnswered(entry, state, work)) {
+        answerManual(entry, 'AlreadyCommitted');
+        endedOne(entry, lane);
+        return;
+      }
       if (delayMs !== undefined) meters.started(delayMs);
       execution.start(entry, state, work, runClass, lane);
     },
@@ -135,9 +140,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     onEnded(entry, lane) {
       acceptEarly(entry);
       if (isCurrent(entry)) noted(entry);
-      if (ended.push({ entry, lane }) === 1) setImmediate(goOn);
+      endedOne(entry, lane);
     },
   });
+
+  function endedOne(entry: Entry, lane: Lane): void {
+    if (ended.push({ entry, lane }) === 1) setImmediate(goOn);
+  }
 
   /** After runs: in a turn of its own, so that a runtime that answers at once leaves room for everything else. */
   function goOn(): void {
@@ -193,9 +202,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   }
 
   /** Moves a script to where it belongs, once it is known what was committed where it was. */
-  function settleHome(entry: Entry): void {
+  function settleHome(entry: Entry): boolean {
     const home = targets.ordinalOf(uidOf(entry));
-    if (home !== entry.ordinal && !entry.isUnsure) rehome(entry, home);
+    if (home === entry.ordinal) return true;
+    if (entry.unsure.length > 0) return false;
+    rehome(entry, home);
+    return true;
   }
 
   function onTick(): void {
@@ -274,14 +286,19 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     planning.withdraw(entry);
     entries.delete(uid);
     for (const ordinal of entry.asking) lanes.get(ordinal)?.toRead.delete(entry);
-    giveUpManual(entry, 'Failed/REMOVED');
+    answerManual(entry, 'Failed/REMOVED');
     entry.running?.cancel.abort(new Error('the script was removed'));
+  }
+
+  /** Scripts with progress that nobody has set yet: what ledgers have of them is not known. */
+  function* unmet(): Iterable<string> {
+    for (const uid of checkpoint?.uids() ?? []) if (!entries.has(uid)) yield uid;
   }
 
   function end(): void {
     stopped = true;
     planning.stop();
-    for (const entry of entries.values()) giveUpManual(entry, 'Failed/STOPPING');
+    for (const entry of entries.values()) answerManual(entry, 'Failed/STOPPING');
   }
 
   return {
@@ -335,12 +352,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     leftAt(ordinal) {
       let left = 0;
       for (const entry of entries.values()) if (dependsOn(entry, ordinal) || entry.asking.includes(ordinal)) left += 1;
+      for (const uid of unmet()) if (targets.ledgersOf(uid).includes(ordinal)) left += 1;
       return left;
     },
     isSettled() {
       for (const entry of entries.values()) {
-        if (entry.elsewhere.length > 0 || entry.ordinal !== targets.ordinalOf(uidOf(entry))) return false;
+        if (entry.state === undefined || entry.elsewhere.length > 0) return false;
+        if (entry.ordinal !== targets.ordinalOf(uidOf(entry))) return false;
       }
+      for (const _ of unmet()) return false;
       return true;
     },
     halt(reason) {

@@ -200,6 +200,9 @@ export async function readCheckpoints(options: CheckpointsOptions): Promise<Chec
       const entry = partOf(uid).entries.get(uid);
       return entry && { deliveredUntil: entry.deliveredUntil, wasSuspended: entry.isSuspended };
     },
+    *uids() {
+      for (const { entries } of shards) for (const [uid, { goneAt }] of entries) if (goneAt === undefined) yield uid;
+    },
     note(uid, deliveredUntil, isSuspended) {
       const part = partOf(uid);
       const before = part.entries.get(uid);

@@ -52,6 +52,8 @@ export interface ScriptProgress {
 export interface ProgressBook {
   find(uid: string): { readonly deliveredUntil: TimeNs; readonly wasSuspended: boolean } | undefined;
   note(uid: string, deliveredUntil: TimeNs, isSuspended: boolean): void;
+  /** Of all scripts that it knows and whose ExportScripts are not gone. */
+  uids(): Iterable<string>;
 }
 
 /** What became of a manual run. `outcome` is a text for `status.lastManualRun`: `Complete`, `Partial/NodesMissing`, `Failed/DEADLINE_EXCEEDED`, `AlreadyCommitted`. */

@@ -2,7 +2,7 @@
 // thousand, and nearly all of them are idle.
 import type { Delivery } from '../../model/outcome.ts';
 import type { CommittedInterval } from '../../model/run.ts';
-import { timeNs, type TimeNs } from '../../model/time.ts';
+import type { TimeNs } from '../../model/time.ts';
 import { heapPlace, type HeapPlace } from '../../schedule/due-heap.ts';
 import { markDelivered, markLost, mergeLedger, startScript, type ScriptState } from '../../schedule/script-state.ts';
 import { addInterval, boundaryBefore, overlapsAny, subtractInterval, type Interval } from '../../schedule/window.ts';
@@ -46,10 +46,10 @@ export class Entry {
   heard: readonly { readonly ordinal: number; readonly committed: readonly CommittedInterval[] }[] = NONE;
   isHeld = false;
   /**
-   * The last call broke: its window may be committed, or the run still be under way over there. Until the runtime has
-   * answered for it, in line behind that run, the script stays where it is.
+   * Windows whose last call broke: they may be committed, or their run still be under way over there. Until the runtime has
+   * answered for them, in line behind such a run, the script stays where it is.
    */
-  isUnsure = false;
+  unsure: readonly Interval[] = NONE;
   /** The runtime lacked something of it; `set` brings it. */
   isLacking = false;
   /** Its last run held a slot for long. */
@@ -108,7 +108,6 @@ export function rehome(entry: Entry, ordinal: number): void {
   const others = entry.elsewhere.filter((one) => one.ordinal !== ordinal && one.ordinal !== left.ordinal);
   entry.elsewhere = left.undelivered.length === 0 ? others : [...others, left];
   entry.ordinal = ordinal;
-  entry.isUnsure = false;
 }
 
 /** What a ledger said of a script that is known already. Its early verdicts are applied by the caller. */
@@ -116,8 +115,10 @@ export function learn(entry: Entry, ordinal: number, committed: readonly Committ
   if (entry.state === undefined) return;
   entry.state = mergeLedger(entry.state, committed);
   entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
-  // it was away, and is back: what its absence made fail need not wait longer. Still unsure: the run may be going on there
-  if (ordinal === entry.ordinal && entry.isUnsure) entry.state = { ...entry.state, retryAt: undefined };
+  if (ordinal !== entry.ordinal || entry.unsure.length === 0) return;
+  // it was away, and is back: what its absence made fail need not wait longer
+  entry.state = { ...entry.state, retryAt: undefined };
+  entry.unsure = committed.reduce(subtractInterval, entry.unsure);
 }
 
 /** All ledgers were heard: the script's first state. `lostBefore`: by ordinal, when it was found with an empty disk. */
@@ -163,17 +164,24 @@ export function lose(entry: Entry, ordinal: number): void {
   const { state } = entry;
   if (state === undefined) return;
   const lost = undeliveredAt(entry, ordinal);
-  const active = entry.running?.ordinal === ordinal || (entry.isUnsure && entry.ordinal === ordinal);
   entry.suspect = lost.reduce(addInterval, entry.suspect);
   // committed perhaps, but nobody heard of it
-  if (active) entry.suspect = addInterval(entry.suspect, nextOf(state));
+  if (entry.running?.ordinal === ordinal && state.active !== undefined) {
+    entry.suspect = addInterval(entry.suspect, state.active);
+  }
+  if (entry.ordinal === ordinal) {
+    entry.suspect = entry.unsure.reduce(addInterval, entry.suspect);
+    entry.unsure = NONE;
+  }
   entry.state = markLost(state, lost);
   entry.elsewhere = entry.elsewhere.filter((one) => one.ordinal !== ordinal);
-  if (entry.ordinal === ordinal) entry.isUnsure = false;
 }
 
-const nextOf = ({ active, finishedUntil }: ScriptState): Interval =>
-  active ?? { start: finishedUntil, end: timeNs(finishedUntil + 1n) };
+/** The runtime has answered for this window: whatever was begun of it is over. */
+export function settleUnsure(entry: Entry, window: Interval): void {
+  if (entry.unsure.length === 0) return;
+  entry.unsure = entry.unsure.filter((one) => one.start >= window.end || one.end <= window.start);
+}
 
 /** Takes a window off the suspects; whether it was one. */
 export function settleSuspect(entry: Entry, window: Interval): boolean {

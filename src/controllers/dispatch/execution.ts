@@ -11,13 +11,17 @@ import {
   markStarted,
   type ScriptState,
 } from '../../schedule/script-state.ts';
-import { overlapsAny, type Interval } from '../../schedule/window.ts';
+import { addInterval, type Interval } from '../../schedule/window.ts';
 import type { DispatcherListener, RunTargets } from './contract.ts';
-import { settleSuspect, uidOf, type Entry, type RunClass, type Running } from './entry.ts';
+import { settleSuspect, settleUnsure, uidOf, type Entry, type RunClass, type Running } from './entry.ts';
 import type { Lane } from './lane.ts';
+import { answerManual } from './manual.ts';
 import type { Meters } from './meters.ts';
 
-export type Work = Exclude<Decision, { readonly kind: 'idle' }>;
+export type Work =
+  | Exclude<Decision, { readonly kind: 'idle' }>
+  /** Only asks whether a window whose run broke is committed, in line behind that run. */
+  | { readonly kind: 'settle'; readonly start: TimeNs; readonly end: TimeNs };
 
 export interface ExecutionOptions {
   readonly targets: Pick<RunTargets, 'run' | 'skip'>;
@@ -61,13 +65,6 @@ export function createExecution(options: ExecutionOptions): Execution {
   const { targets, epoch, now, listener, meters } = options;
   const active = new Map<Running, Promise<void>>();
 
-  function answerManual(entry: Entry, outcome: string): void {
-    const ask = entry.manual;
-    if (ask?.isPending !== true) return;
-    ask.isPending = false;
-    ask.resolve({ token: ask.token, outcome });
-  }
-
   function settleFailed(entry: Entry, state: ScriptState, work: Work, outcome: RunOutcome, isManual: boolean): void {
     const paused = markFailed(state, now());
     if (NOT_ITS_FAULT.has(codeOf(outcome))) entry.state = { ...paused, failures: state.failures };
@@ -81,21 +78,17 @@ export function createExecution(options: ExecutionOptions): Execution {
     if (isManual) answerManual(entry, manualText(outcome));
   }
 
-  /** `isKnown`: the window was finished before; only a manual run asks for such a one. */
-  function settle(entry: Entry, work: Work, result: RunResult, isManual: boolean, isKnown: boolean): void {
+  function settle(entry: Entry, work: Work, result: RunResult, isManual: boolean): void {
     const { state } = entry;
     if (state === undefined) return;
-    entry.isUnsure = false;
+    settleUnsure(entry, work);
     switch (result.status) {
       case 'committed': {
-        if (isKnown) entry.state = markCancelled(state);
-        else {
-          entry.state = markFinished(state, work, result.delivered);
-          const isRepeated = settleSuspect(entry, work) && work.kind === 'run';
-          const notes = { isRepeated, isManual, windows: windowsIn(entry, work) };
-          meters.ended(result.outcome, notes);
-          listener.committed(uidOf(entry), result.outcome, result.delivered, notes);
-        }
+        entry.state = markFinished(state, work, result.delivered);
+        const isRepeated = settleSuspect(entry, work) && work.kind !== 'skip';
+        const notes = { isRepeated, isManual, windows: windowsIn(entry, work) };
+        meters.ended(result.outcome, notes);
+        listener.committed(uidOf(entry), result.outcome, result.delivered, notes);
         if (isManual) answerManual(entry, manualText(result.outcome));
         break;
       }
@@ -107,6 +100,10 @@ export function createExecution(options: ExecutionOptions): Execution {
         if (isManual) answerManual(entry, 'AlreadyCommitted');
         break;
       case 'unknown':
+        if (work.kind === 'settle') {
+          entry.state = markCancelled(state);
+          break;
+        }
         // counts as a failure for the pause only: whoever listens gives the runtime what it lacks
         entry.state = { ...markFailed(state, now()), failures: state.failures };
         entry.isLacking = true;
@@ -122,23 +119,29 @@ export function createExecution(options: ExecutionOptions): Execution {
     const uid = uidOf(entry);
     const { start, end } = work;
     if (work.kind === 'skip') return targets.skip(ordinal, { epoch, uid, start, end, reason: work.reason });
-    return targets.run(ordinal, { ...entry.script.run, runId: `${uid}/${start}`, epoch, uid, start, end }, signal);
+    // a runtime looks for the window before it looks for the script, and there is no script of this hash
+    const scriptHash = work.kind === 'settle' ? '' : entry.script.run.scriptHash;
+    return targets.run(
+      ordinal,
+      { ...entry.script.run, scriptHash, runId: `${uid}/${start}`, epoch, uid, start, end },
+      signal,
+    );
   }
 
-  async function execute(entry: Entry, work: Work, running: Running, lane: Lane, isKnown: boolean): Promise<void> {
+  async function execute(entry: Entry, work: Work, running: Running, lane: Lane): Promise<void> {
     const { signal } = running.cancel;
-    const isManual = running.class === 'manual';
+    const isManual = running.class === 'manual' && work.kind === 'run';
     try {
       const result = await call(entry, work, running.ordinal, signal);
       if (!options.isCurrent(entry) || entry.state === undefined) return;
       if (signal.aborted && result.status !== 'committed') {
-        entry.isUnsure = false;
+        settleUnsure(entry, work);
         entry.state = markCancelled(entry.state);
-      } else settle(entry, work, result, isManual, isKnown);
+      } else settle(entry, work, result, isManual);
     } catch (error) {
       if (!options.isCurrent(entry) || entry.state === undefined) return;
       // whether it was committed is not known; the window is asked for again, and the ledger knows
-      entry.isUnsure = true;
+      entry.unsure = addInterval(entry.unsure, work);
       entry.state = signal.aborted ? markCancelled(entry.state) : markFailed(entry.state, now());
       if (signal.aborted) return;
       meters.broke();
@@ -155,7 +158,6 @@ export function createExecution(options: ExecutionOptions): Execution {
 
   return {
     start(entry, state, work, runClass, lane) {
-      const isKnown = runClass === 'manual' && isFinished(state, work) && !isBeforeFirst(entry, work);
       const running: Running = {
         cancel: new AbortController(),
         class: runClass,
@@ -165,7 +167,7 @@ export function createExecution(options: ExecutionOptions): Execution {
       entry.state = markStarted(state, work);
       entry.running = running;
       lane.started(runClass);
-      active.set(running, execute(entry, work, running, lane, isKnown));
+      active.set(running, execute(entry, work, running, lane));
     },
     cancel(reason) {
       for (const { cancel } of active.keys()) cancel.abort(reason);
@@ -179,14 +181,3 @@ export function createExecution(options: ExecutionOptions): Execution {
     },
   };
 }
-
-/** The window before a script's first: never run, though all before its first window counts as finished. */
-function isBeforeFirst(entry: Entry, window: Interval): boolean {
-  const { firstStart } = entry;
-  if (firstStart === undefined || window.end > firstStart) return false;
-  entry.firstStart = undefined;
-  return true;
-}
-
-const isFinished = ({ finishedUntil, ahead }: ScriptState, window: Interval): boolean =>
-  window.end <= finishedUntil ? true : window.start >= finishedUntil && overlapsAny(ahead, window);

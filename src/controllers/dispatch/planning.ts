@@ -9,13 +9,15 @@ import type { Work } from './execution.ts';
 import type { Lane } from './lane.ts';
 import type { RunTargets } from './contract.ts';
 
+type Planned = Exclude<Decision, { readonly kind: 'idle' }>;
+
 export interface PlanningOptions {
   readonly targets: Pick<RunTargets, 'oldestData'>;
   readonly now: () => TimeNs;
   readonly monotonicMs: () => number;
   readonly laneOf: (ordinal: number) => Lane;
-  /** Moves it to the runtime where its runs belong, if it may. */
-  readonly settleHome: (entry: Entry) => void;
+  /** Moves it to the runtime where its runs belong; false where it is not known yet what was committed where it is. */
+  readonly settleHome: (entry: Entry) => boolean;
   readonly mayRun: () => boolean;
   readonly onNoticed: (entry: Entry) => void;
   /** `delayMs`: since it was due; undefined for what is not live. */
@@ -79,7 +81,7 @@ export function createPlanning(options: PlanningOptions): Planning {
    * own pace. Only what it runs beyond is backlog: else a load of more than the backlog's share could never be caught up
    * with once it has been held up.
    */
-  function classOf(entry: Entry, work: Work, time: TimeNs): RunClass {
+  function classOf(entry: Entry, work: Planned, time: TimeNs): RunClass {
     if (work.kind === 'skip') return 'backlog';
     const due = lastDueBoundary(entry.script.schedule, time);
     entry.pacedUntil ??= due;
@@ -92,7 +94,7 @@ export function createPlanning(options: PlanningOptions): Planning {
     if (heap.first() === entry.due) schedule(entry.due.key - Number(time / NS_PER_MS));
   }
 
-  function queue(entry: Entry, work: Work, lane: Lane, sinceMs: number, time: TimeNs): void {
+  function queue(entry: Entry, work: Planned, lane: Lane, sinceMs: number, time: TimeNs): void {
     const runClass = classOf(entry, work, time);
     entry.readyMs = sinceMs;
     lane.put(entry, runClass, msOf(work.end));
@@ -105,9 +107,13 @@ export function createPlanning(options: PlanningOptions): Planning {
     withdraw(entry);
     if (stopped || entry.running !== undefined || entry.asking.length > 0) return;
     if (entry.state === undefined) return;
-    options.settleHome(entry);
+    const isHome = options.settleHome(entry);
     const lane = laneOf(entry.ordinal);
-    if (!entry.isHeld && entry.manual?.isPending === true) lane.put(entry, 'manual', 0);
+    if (!isHome) {
+      const { retryAt } = entry.state;
+      if (retryAt !== undefined && retryAt > time) return wake(entry, retryAt, time);
+      lane.put(entry, 'manual', 0);
+    } else if (!entry.isHeld && entry.manual?.isPending === true) lane.put(entry, 'manual', 0);
     else {
       const decision = decide(entry, entry.state, time);
       if (entry.isHeld) return;
@@ -118,10 +124,16 @@ export function createPlanning(options: PlanningOptions): Planning {
       queue(entry, decision, lane, sinceMs, time);
     }
     pump(lane, time);
+    return undefined;
   }
 
   function begin(entry: Entry, state: ScriptState, runClass: RunClass, lane: Lane, time: TimeNs): void {
-    if (runClass === 'manual') {
+    const [unsure] = entry.unsure;
+    if (unsure !== undefined && !options.settleHome(entry)) {
+      options.start(entry, state, { kind: 'settle', ...unsure }, runClass, lane, undefined);
+      return;
+    }
+    if (entry.manual?.isPending === true && !entry.isHeld) {
       const interval = planManualRun(entry.script.schedule, state, time);
       if (interval === undefined) return;
       options.start(entry, state, { kind: 'run', ...interval, live: true }, runClass, lane, undefined);
