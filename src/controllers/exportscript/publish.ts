@@ -1,6 +1,7 @@
 // A script's entry -> the status to write, and what of it a user waits for. Pure.
 import { packConditions, unpackConditions } from '../../crds/condition-memory.ts';
 import { pendingScriptConditions, type Fault } from '../../crds/script-conditions.ts';
+import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, NO_TOTALS, type Condition, type ExportScriptStatus } from '../../crds/status.ts';
 import { boundaryAfter } from '../../schedule/window.ts';
 import type { ScriptProgress } from '../dispatch/contract.ts';
@@ -45,7 +46,7 @@ export function scriptStatusOf(entry: ScriptEntry, world: ScriptWorld): ExportSc
     previous: { conditions: previous, deliveredUntil: entry.deliveredUntil },
     nowMs: world.nowMs,
   });
-  return entry.manual === undefined ? status : { ...status, lastManualRun: entry.manual };
+  return entry.manual === undefined ? status : boundScriptStatus({ ...status, lastManualRun: entry.manual });
 }
 
 function pendingStatus({ view }: ScriptEntry, nowMs: number): ExportScriptStatus {

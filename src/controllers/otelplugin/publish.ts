@@ -1,6 +1,7 @@
 // A plugin's entry and what is known of runtimes and nodes -> its status. Pure.
 import { endpointHost } from '../../crds/printer-columns.ts';
 import { pendingPluginConditions, pluginConditions } from '../../crds/plugin-conditions.ts';
+import { boundPluginStatus } from '../../crds/status-bounds.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { mergeConditions, type KeptCondition, type OtelPluginStatus } from '../../crds/status.ts';
 import type { RuntimeFact } from '../dispatch/contract.ts';
@@ -91,7 +92,7 @@ export function pluginStatusOf(entry: PluginEntry, world: PluginWorld): OtelPlug
   const total = world.health?.collector.total ?? world.nodes.length;
   const blindNodes = new Set(blind.map(({ node }) => node)).size;
   const endpoint = endpointHost(object.spec.destination.endpoint ?? '');
-  return {
+  return boundPluginStatus({
     observedGeneration: generation,
     conditions: mergeConditions(world.previous, facts, generation, new Date(world.nowMs).toISOString()),
     scripts: `${world.scripts.ready}/${world.scripts.total}`,
@@ -103,5 +104,5 @@ export function pluginStatusOf(entry: PluginEntry, world: PluginWorld): OtelPlug
       ready: Math.max(0, total - blindNodes),
       blind: blind.slice(0, BLIND_MAX).map(({ node, source, reason }) => ({ node, source, reason })),
     },
-  };
+  });
 }
