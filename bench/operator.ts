@@ -148,17 +148,37 @@ try {
   execFileSync('cp', ['-r', 'src/presets', join(folder, 'dist', 'presets')]);
   execFileSync('cp', ['src/rpc/run.proto', join(folder, 'dist', 'rpc', 'run.proto')]);
   const [health, metrics] = [await freePort(), await freePort()];
+  // with a service account's token where the kubelet mounts it: a mount namespace of its own has that folder
+  await plane.kubectl(['create', 'serviceaccount', 'operator', '-n', 'sluice-system']);
+  await plane.kubectl([
+    'create',
+    'clusterrolebinding',
+    'bench',
+    '--clusterrole=cluster-admin',
+    '--serviceaccount=sluice-system:operator',
+  ]);
+  const token = (await plane.kubectl(['create', 'token', 'operator', '-n', 'sluice-system', '--duration=2h'])).trim();
+  const account = '/run/secrets/kubernetes.io/serviceaccount';
+  writeFileSync(join(folder, 'token'), token);
+  writeFileSync(join(folder, 'namespace'), 'sluice-system');
+  execFileSync('cp', [plane.caFile, join(folder, 'ca.crt')]);
+  const inside = `mount -t tmpfs tmpfs /run && mkdir -p ${account} && cp ${folder}/token ${folder}/namespace ${folder}/ca.crt ${account}/ && exec "$@"`;
+  const { hostname: host, port: apiPort } = new URL(plane.url);
   const begun = performance.now();
   const operator = spawn(
-    process.execPath,
+    'unshare',
     [
+      '--mount',
+      'sh',
+      '-c',
+      inside,
+      'sh',
+      process.execPath,
       '--max-semi-space-size=4',
       join(folder, 'dist', 'main.js'),
       'operator',
       '--settings',
       settings,
-      '--namespace',
-      'sluice-system',
       '--runtime',
       `127.0.0.1:${port}`,
       '--insecure',
@@ -166,10 +186,11 @@ try {
       `127.0.0.1:${health}`,
       '--metrics-address',
       `127.0.0.1:${metrics}`,
-      '--kubeconfig',
-      plane.kubeconfig,
     ],
-    { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, MALLOC_ARENA_MAX: '1' } },
+    {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, MALLOC_ARENA_MAX: '1', KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: apiPort },
+    },
   );
   children.push(operator);
   const pid = operator.pid ?? 0;

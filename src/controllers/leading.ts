@@ -107,8 +107,8 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
       if (!hasBegun) return;
       statuses.runtimesChanged();
       // who could not be compiled while no runtime answered
-      for (const { key, view, compiled } of entries.all()) {
-        if (view !== undefined && compiled === undefined) scripting.enqueue(key, 'background');
+      for (const { key, view, compiled, isForgotten } of entries.all()) {
+        if (view !== undefined && (compiled === undefined || isForgotten)) scripting.enqueue(key, 'background');
       }
     },
     now: options.now,

@@ -24,6 +24,8 @@ export interface ScriptEntry {
   /** Of source and arguments that `compiled` is of. */
   compileKey: string | undefined;
   compiled: CompileResult | undefined;
+  /** The runtime does not know its text any more: it is to be given again. */
+  isForgotten: boolean;
   record: ScriptRecord;
   /** `packConditions` of what was made last, or of what an earlier leader wrote. */
   conditions: string;
@@ -77,6 +79,7 @@ export function createScriptEntries(resumed: Map<string, Partial<ScriptEntry>>):
         view: undefined,
         compileKey: undefined,
         compiled: undefined,
+        isForgotten: false,
         record: NEW_RECORD,
         conditions,
         writtenHash: undefined,

@@ -35,7 +35,7 @@ export function scriptListener({
     unknown(uid, what) {
       const entry = entries.byUid(uid);
       if (entry === undefined || what !== 'script') return;
-      entry.compileKey = undefined;
+      entry.isForgotten = true;
       onUnknown(entry.key);
     },
   };

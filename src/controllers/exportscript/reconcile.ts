@@ -23,7 +23,7 @@ export interface ScriptReconcileOptions {
   readonly texts: ScriptTexts;
   readonly client: Pick<KubeClient, 'get'>;
   readonly type: ResourceType;
-  readonly dispatch: Pick<Dispatch, 'set' | 'hold' | 'remove' | 'compile' | 'runNow'>;
+  readonly dispatch: Pick<Dispatch, 'set' | 'hold' | 'remove' | 'compile' | 'runNow' | 'unavailable'>;
   readonly presetNames: readonly string[];
   /** The operator's own: scripts there see the whole cluster. */
   readonly namespace: string;
@@ -83,7 +83,14 @@ export function createScriptReconcile(
   ): Promise<CompileResult | undefined> {
     const args = spec.args ?? {};
     const compileKey = compileKeyOf(source, args);
-    if (entry.compileKey === compileKey) return entry.compiled;
+    const isSame = entry.compileKey === compileKey;
+    if (isSame && !entry.isForgotten) return entry.compiled;
+    if (!isSame) {
+      entry.compileKey = undefined;
+      entry.compiled = undefined;
+    }
+    // asked for again when it is reached; the condition says so meanwhile
+    if (dispatch.unavailable(entry.uid) !== undefined) return entry.compiled;
     const text = source.kind === 'inline' ? await inlineText(script, source.hash, signal) : undefined;
     if (source.kind === 'inline' && text === undefined) return undefined;
     const script_: ScriptSource = source.kind === 'inline' ? { kind: 'text', text: text ?? '' } : source;
@@ -91,6 +98,7 @@ export function createScriptReconcile(
       const result = await dispatch.compile({ script: script_, args, uid: entry.uid });
       entry.compiled = slimCompiled(result);
       entry.compileKey = compileKey;
+      entry.isForgotten = false;
     } catch (error) {
       // kept for the next try: the runtime may be away for long
       if (source.kind === 'inline' && text !== undefined) options.texts.put(source.hash, text);
