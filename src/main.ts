@@ -31,14 +31,19 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
       load: async () => (await import('./cli/receive.ts')).receive,
     },
     {
+      name: 'local',
+      summary: 'everything in one process on this host',
+      load: async () => (await import('./cli/local.ts')).local,
+    },
+    {
       name: 'operator',
       summary: 'the role that follows the two kinds in a cluster, plans and deploys',
       load: async () => (await import('./cli/operator.ts')).operator,
     },
     {
-      name: 'local',
-      summary: 'everything in one process on this host',
-      load: async () => (await import('./cli/local.ts')).local,
+      name: 'dump',
+      summary: 'a support bundle of an installation in a cluster',
+      load: async () => (await import('./cli/dump.ts')).dump,
     },
   ];
 
