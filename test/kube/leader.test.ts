@@ -1,14 +1,17 @@
 // R24–R30 with candidates that are processes, on a real API server. Times are short; none is asserted but by order.
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { openKubeClient, type OpenKubeClient } from '../../src/kube/client.ts';
 import { loadKubeAccess } from '../../src/kube/config.ts';
 import { microTime } from '../../src/kube/lease-record.ts';
 import { processMs } from '../../src/kube/leader-memory.ts';
+import { startLeader, type LeaderNote, type LeaderTerm } from '../../src/kube/leader.ts';
 import { CONFIG_MAPS, LEASES, type Lease } from '../../src/kube/resources.ts';
 import { isNotFound } from '../../src/kube/types.ts';
 import { clusterMissing } from '../cluster/binaries.ts';
 import { startControlPlane, type ControlPlane } from '../cluster/control-plane.ts';
+import { createCountingMetrics } from './counting-metrics.ts';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 import { startCandidate, type Candidate, type CandidateSettings } from './leader-process.ts';
 
@@ -262,6 +265,59 @@ suite('leader election', () => {
     await expect(a.next('acquired')).rejects.toThrow('it has ended');
   });
 
+  test('in one process: metrics, who holds the lease, and a thread that comes again when it could not begin', async () => {
+    const metrics = createCountingMetrics();
+    const file = join(plane.dir, 'comes-later.conf');
+    const notes: LeaderNote[] = [];
+    const acquired = Promise.withResolvers<LeaderTerm>();
+    const failed = Promise.withResolvers<void>();
+    const lost: string[] = [];
+    const leader = startLeader({
+      ...TIMES,
+      namespace: 'default',
+      name: 'candidates',
+      identity: 'a',
+      access: { kubeconfig: file },
+      userAgent: 'test',
+      metrics,
+      onAcquired: acquired.resolve,
+      onLost: (reason) => void lost.push(reason),
+      onStuck: (reason) => acquired.reject(new Error(reason)),
+      onNote(note) {
+        notes.push(note);
+        if (note.kind === 'failed') failed.resolve();
+      },
+    });
+    const status = (): number | undefined => metrics.value('leader_election_master_status', { name: 'candidates' });
+    await failed.promise;
+    expect([leader.isTakingPart, leader.mayWrite(), leader.term, status()]).toEqual([false, false, undefined, 0]);
+    copyFileSync(plane.kubeconfig, file);
+    const term = await acquired.promise;
+    expect([leader.isTakingPart, leader.mayWrite(), leader.holder, status()]).toEqual([true, true, 'a', 1]);
+    expect(leader.term).toBe(term);
+    expect(metrics.value('sluice_event_loop_lag_seconds')).toBeDefined();
+    const stopped = leader.stop();
+    // in the same turn
+    expect([leader.mayWrite(), term.mayWrite(), term.signal.aborted, status()]).toEqual([false, false, true, 0]);
+    await stopped;
+    expect(lost).toEqual(['stopping']);
+    expect(metrics.value('sluice_leader_transitions_total')).toBe(2);
+    expect(notes.filter(({ kind }) => kind === 'observed').at(-1)).toEqual({ kind: 'observed', holder: '' });
+  });
+
+  test.each([
+    { leaseDurationMs: 1500 },
+    { renewDeadlineMs: 15_000 },
+    { retryPeriodMs: 5000 },
+    { retryPeriodMs: 0 },
+    { leaseDurationMs: 500, renewDeadlineMs: 200, retryPeriodMs: 20 },
+  ])('times that make no lease are refused: %p', (times) => {
+    const nothing = (): void => undefined;
+    const settings = { namespace: 'x', name: 'x', identity: 'x', userAgent: 'x' };
+    const callbacks = { onAcquired: nothing, onLost: nothing, onStuck: nothing };
+    expect(() => startLeader({ ...settings, ...callbacks, ...times })).toThrow(RangeError);
+  });
+
   test('three candidates, killed, stopped and cut off at random: never two at a time, never the same term twice', async () => {
     const seed = Date.now() % 1_000_000;
     process.stderr.write(`leaders under fire: seed ${seed}\n`);
@@ -280,7 +336,10 @@ suite('leader election', () => {
     };
     const slots = [0, 1, 2].map(start);
     await Promise.all(slots.map((one) => one.next('ready')));
-    for (let round = 0; round < 25; round++) {
+    const terms = (): number =>
+      new Set(all.flatMap(({ heard }) => heard.flatMap((said) => (said.kind === 'leads' ? said.transitions : []))))
+        .size;
+    for (let round = 0; round < 15 || terms() < 4; round++) {
       const slot = random(3);
       const one = slots[slot];
       if (one === undefined) continue;
@@ -317,6 +376,6 @@ suite('leader election', () => {
       holders.set(transitions, identity);
     }
     process.stderr.write(`leaders under fire: ${holders.size} terms, ${samples.length} samples\n`);
-    expect(holders.size).toBeGreaterThan(2);
+    expect(holders.size).toBeGreaterThan(3);
   }, 180_000);
 });
