@@ -10,6 +10,7 @@ import {
   POD_ENVIRONMENT,
   PROBES,
   resourcesOf,
+  roleEnvironment,
   RESTRICTED_CONTAINER,
   templateMetadata,
   IDENTITY_MOUNTS,
@@ -59,18 +60,18 @@ const probeContainer = (inputs: Inputs): object => ({
 });
 
 function agentContainer(inputs: Inputs): object {
-  const { collector, ports, log, telemetry } = inputs.settings;
+  const { collector, ports } = inputs.settings;
   return {
     name: 'agent',
     ...imageOf(inputs),
     args: [COMPONENT],
     env: [
       ...POD_ENVIRONMENT,
+      ...roleEnvironment(inputs),
+      { name: 'SLUICE_FLIGHT_ADDRESS', value: `[::]:${String(ports.flight)}` },
       { name: 'SLUICE_SOCKET', value: SOCKET },
       { name: 'SLUICE_TABLE_BUDGET', value: String(quantityBytes(collector.tableBudget)) },
       { name: 'SLUICE_HOST_PROCESSES', value: String(collector.hostProcesses) },
-      { name: 'SLUICE_LOG_LEVEL', value: log.level },
-      ...(telemetry.endpoint === '' ? [] : [{ name: 'SLUICE_TELEMETRY', value: telemetry.endpoint }]),
     ],
     ports: [
       containerPort('flight', ports.flight),

@@ -28,6 +28,17 @@ export const POD_ENVIRONMENT = [
   field('POD_IP', 'status.podIP'),
 ];
 
+const variable = (name: string, value: string): object => ({ name, value });
+
+/** What both roles read besides their own: where they listen, where their identity is, what they say of themselves. */
+export const roleEnvironment = ({ settings: { ports, log, telemetry } }: Inputs): object[] => [
+  variable('SLUICE_HEALTH_ADDRESS', `[::]:${String(ports.health)}`),
+  variable('SLUICE_METRICS_ADDRESS', `[::]:${String(ports.metrics)}`),
+  variable('SLUICE_TLS', TLS_DIRECTORY),
+  variable('SLUICE_LOG_LEVEL', log.level),
+  ...(telemetry.endpoint === '' ? [] : [variable('SLUICE_TELEMETRY', telemetry.endpoint)]),
+];
+
 const httpGet = (path: string): object => ({ path, port: 'health', scheme: 'HTTP' });
 
 /** Slow starts are the startup probe's matter, so that liveness can be strict afterwards. */

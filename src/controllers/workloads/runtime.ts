@@ -10,6 +10,7 @@ import {
   POD_ENVIRONMENT,
   PROBES,
   resourcesOf,
+  roleEnvironment,
   RESTRICTED_CONTAINER,
   templateMetadata,
 } from './pods.ts';
@@ -22,19 +23,19 @@ const STATE_DIRECTORY = '/var/lib/sluice';
 const UNREACHABLE_SECONDS = 30;
 
 function container(inputs: Inputs): object {
-  const { runtime, ports, log, telemetry } = inputs.settings;
+  const { runtime, ports } = inputs.settings;
   return {
     name: COMPONENT,
     ...imageOf(inputs),
     args: [COMPONENT],
     env: [
       ...POD_ENVIRONMENT,
+      ...roleEnvironment(inputs),
+      { name: 'SLUICE_RUN_ADDRESS', value: `[::]:${String(ports.run)}` },
       { name: 'SLUICE_STATE', value: STATE_DIRECTORY },
-      { name: 'SLUICE_LOG_LEVEL', value: log.level },
       ...(runtime.allowedEndpointRanges.length === 0
         ? []
         : [{ name: 'SLUICE_ALLOW_ENDPOINTS', value: runtime.allowedEndpointRanges.join(',') }]),
-      ...(telemetry.endpoint === '' ? [] : [{ name: 'SLUICE_TELEMETRY', value: telemetry.endpoint }]),
     ],
     ports: [
       containerPort('run', ports.run),
