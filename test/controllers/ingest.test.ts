@@ -1,0 +1,73 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { createScriptTexts, hashOfText, slimScript } from '../../src/controllers/exportscript/ingest.ts';
+import { slimPlugin } from '../../src/controllers/otelplugin/ingest.ts';
+import type { KubeObject } from '../../src/kube/types.ts';
+
+const script = (more: object = {}): KubeObject => {
+  const object = {
+    apiVersion: 'sluice.dev/v1alpha1',
+    kind: 'ExportScript',
+    metadata: { name: 's', namespace: 'shop', uid: 'u', generation: 3, annotations: { 'sluice.dev/run-now': 'once' } },
+    spec: { pluginRef: { name: 'p' }, script: { inline: 'import px' } },
+    status: {
+      conditions: [
+        {
+          type: 'Ready',
+          status: 'True',
+          reason: 'Scheduled',
+          message: 'all of it',
+          lastTransitionTime: '2026-01-01T00:00:00Z',
+          observedGeneration: 3,
+        },
+      ],
+      history: [{}],
+    },
+    ...more,
+  };
+  return object;
+};
+
+test('of a script neither text nor status is kept, but the text is at hand for the compiler', () => {
+  const texts = createScriptTexts();
+  const slim = slimScript(script(), texts);
+  expect(JSON.stringify(slim)).not.toContain('import px');
+  expect(JSON.stringify(slim)).not.toContain('all of it');
+  expect(slim).toMatchObject({
+    runNow: 'once',
+    problem: undefined,
+    spec: { window: '10s', maxRows: 100_000, script: { inlineHash: hashOfText('import px') } },
+    conditions: 'Ready True Scheduled 2026-01-01T00:00:00Z 3',
+  });
+  expect(texts.take(hashOfText('import px'))).toBe('import px');
+  expect(texts.take(hashOfText('import px'))).toBeUndefined();
+});
+
+test('texts are held up to a bound, the oldest go first', () => {
+  const texts = createScriptTexts(10);
+  texts.put('a', '12345678');
+  texts.put('b', '12345');
+  texts.put('b', '12345');
+  expect([texts.take('a'), texts.take('b')]).toEqual([undefined, '12345']);
+});
+
+test('what this build does not take is kept with the reason', () => {
+  const slim = slimScript(
+    script({ spec: { pluginRef: { name: 'p' }, script: { inline: 'x' }, window: '90ms' } }),
+    createScriptTexts(),
+  );
+  expect(slim.spec).toBeUndefined();
+  expect(slim.problem).toContain('window');
+  expect(slimPlugin({ metadata: { name: 'p' } }).problem).toBeDefined();
+});
+
+test('whatever the API server hands out, it can be kept', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), (spec, status) => {
+      const texts = createScriptTexts();
+      expect(slimScript(script({ spec, status }), texts).metadata.uid).toBe('u');
+      const plugin: object = { metadata: { name: 'p', namespace: 'n', uid: 'v' }, spec, status };
+      expect(slimPlugin(plugin as KubeObject).metadata.uid).toBe('v');
+    }),
+  );
+});
