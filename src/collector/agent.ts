@@ -9,22 +9,31 @@ import type { TimeNs } from '../model/time.ts';
 import type { FragmentEvent, Node, NodeState, QueryOptions } from '../plan/node.ts';
 import type { Operator } from '../plan/plan.ts';
 import { parseRange } from './connections/address.ts';
+import { ASID_ALONE } from './identity/asid.ts';
+import type { PodMetadata } from './identity/cluster.ts';
 import type { IdentityRule } from './identity/rules.ts';
 import { createIntake } from './intake.ts';
 import type { CollectorMetrics } from './metrics.ts';
 import type { Protocol } from './protocols/protocol.ts';
+import { ScopeError, checkScope, scopedIdentity, scopedTables } from './scope.ts';
 import type { FrameSource } from './sources/source.ts';
 import type { TableStore } from '../tables/store.ts';
 
 export interface AgentOptions {
-  /** The node's name, and its host's until the source says it. */
+  /** The node's name, and its host's until the source says it; in a cluster that of the Node object. */
   readonly name: string;
+  /** Short id that tells this node's processes from those of others: `asidOf` of the Node's name; 1 where there is one node. */
+  readonly asid?: number;
+  /** In a cluster: who the pods and services are. Without it every process is one of a host. */
+  readonly pods?: PodMetadata;
   readonly source: FrameSource;
   readonly tables: Pick<TableStore, 'snapshot' | 'append' | 'setWatermark' | 'rowsExpired'>;
   readonly protocols: readonly Protocol[];
   readonly engineLimits?: EngineLimits;
   readonly identityRules?: readonly IdentityRule[];
-  /** Ranges like `10.0.0.0/8` whose own side makes the rows. Loopback and this host's addresses always are. */
+  /**
+   * Ranges like `10.0.0.0/8` whose own side makes the rows. Loopback, this host's addresses and those of `pods` always are.
+   */
   readonly insideRanges?: readonly string[];
   readonly bothSides?: boolean;
   readonly connectionsMax?: number;
@@ -43,22 +52,19 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-const ASID = 1;
 const CONNECTIONS_MAX = 131_072;
 const BYTES_HELD_MAX = 64 * 1024 * 1024;
-
-/** Thrown at a scope that this collector cannot keep rows to. */
-export class ScopeError extends Error {
-  override readonly name = 'ScopeError';
-}
 
 /**
  * Starts reading `source` into `tables` at once. The source is never asked what it is: timers run on the time of its
  * frames, so a recording gives the same rows every time.
  */
 export function createAgent(options: AgentOptions): Agent {
-  const { source, tables } = options;
+  const { source, tables, pods, asid = ASID_ALONE } = options;
+  if (!Number.isInteger(asid) || asid < 1 || asid > 0xffff_ffff) throw new RangeError(`${asid} is no agent short id`);
   const intake = createIntake({
+    asid,
+    pods,
     protocols: options.protocols,
     hostname: options.name,
     identityRules: options.identityRules ?? [],
@@ -94,22 +100,33 @@ export function createAgent(options: AgentOptions): Agent {
   const loss = (names: readonly string[], start: TimeNs, end: TimeNs): WindowLoss => {
     const seen = intake.loss.window(names, start, end);
     const rowsExpired = tables.rowsExpired([...new Set(names)], start, end);
+    const named = pods?.blindWithin(start, end) ?? [];
     const notRunning = intake.blindIn(names).filter((interval) => interval.start < end);
-    return { ...seen, rowsExpired, blind: [...seen.blind, ...notRunning, ...unseen(start, end)] };
+    return { ...seen, rowsExpired, blind: [...seen.blind, ...notRunning, ...unseen(start, end), ...named] };
   };
 
   const state = (): NodeState => ({
     startTime: intake.startTime ?? timeNs(0n),
-    blind: [...source.blind(), ...intake.blind()],
+    blind: [...source.blind(), ...intake.blind(), ...(pods?.blind() ?? [])],
   });
 
+  /** What a fragment may read: everything, or what belongs to one namespace. */
+  const within = (fragment: Operator, scope: string): Pick<ExecutionContext, 'tables' | 'identity'> => {
+    const { processes, metrics } = intake;
+    try {
+      if (checkScope(scope, fragment) === '*') return { tables, identity: processes };
+    } catch (error) {
+      if (error instanceof ScopeError) metrics.scopesRefused += 1;
+      throw error;
+    }
+    const onUnknown = (rows: number): void => void (metrics.scopeRowsUnknown += rows);
+    return { tables: scopedTables(tables, scope, processes, onUnknown), identity: scopedIdentity(scope, processes) };
+  };
   async function* query(fragment: Operator, { scope, signal }: QueryOptions): AsyncGenerator<FragmentEvent> {
-    if (scope !== '*') throw new ScopeError(`this collector answers scope "*" only, not "${scope}"`);
     const stats = { rowsRead: 0, bytesRead: 0 };
     const context: ExecutionContext = {
-      tables,
-      identity: intake.processes,
-      asid: ASID,
+      ...within(fragment, scope),
+      asid,
       scope,
       ...(intake.startTime === undefined ? {} : { collectorStart: intake.startTime }),
       node: options.name,

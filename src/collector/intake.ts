@@ -13,6 +13,7 @@ import { createDecoder } from './frames/decode.ts';
 import { FEATURE } from './frames/frame.ts';
 import type { FrameHandler } from './frames/frame.ts';
 import { createProcesses } from './identity/processes.ts';
+import type { PodMetadata } from './identity/cluster.ts';
 import type { Processes } from './identity/processes.ts';
 import type { IdentityRule } from './identity/rules.ts';
 import { createKernelLosses } from './kernel-losses.ts';
@@ -32,8 +33,12 @@ const SWEEP_SECONDS = 10;
 
 export interface IntakeOptions {
   readonly protocols: readonly Protocol[];
-  /** Name of this host until the probe says it. */
+  /** Name of this host until the probe says it; in a cluster the node's, whatever the probe says. */
   readonly hostname: string;
+  /** Short id of this agent. */
+  readonly asid: number;
+  /** In a cluster: who the pods are. */
+  readonly pods?: PodMetadata | undefined;
   readonly identityRules: readonly IdentityRule[];
   readonly insideRanges: readonly AddressRange[];
   readonly bothSides: boolean;
@@ -109,14 +114,27 @@ export function createIntake(options: IntakeOptions): Intake {
       }
     },
   };
-  const processes = createProcesses({ node: () => hostname, rules: options.identityRules, metrics });
+  const processes = createProcesses({
+    node: () => hostname,
+    rules: options.identityRules,
+    metrics,
+    asid: options.asid,
+    pods: options.pods,
+  });
   const lossAt = {
     add(table: string, kind: LossKind, ktime: KtimeNs, amount: number): void {
       const time = clock.wall(ktime);
       if (time !== undefined) addLoss(table, kind, time, amount);
     },
   };
-  const connections = createConnectionTracking({ ...options, processes, rows, metrics, loss: lossAt });
+  const connections = createConnectionTracking({
+    ...options,
+    isInside: (address) => options.pods?.isInside(address) === true,
+    processes,
+    rows,
+    metrics,
+    loss: lossAt,
+  });
   const processRows = createProcessRows({ processes, rows, metrics });
   const payloadTables = [...new Set(options.protocols.map((protocol) => protocol.table))];
   const eventTables = [...payloadTables, CONN_STATS, PROC_EXIT_EVENTS];
@@ -131,6 +149,7 @@ export function createIntake(options: IntakeOptions): Intake {
       [FEATURE.SENDFILE, [...payloadTables, CONN_STATS]],
       [FEATURE.PROCESS_EVENTS, [PROC_EXIT_EVENTS]],
       [FEATURE.PROCESS_SAMPLE, [PROCESS_STATS]],
+      [FEATURE.CGROUP_FILTER, [...eventTables, PROCESS_STATS]],
     ]),
   });
 
@@ -145,7 +164,8 @@ export function createIntake(options: IntakeOptions): Intake {
     hello(frame) {
       lives += 1;
       metrics.probeConnects += 1;
-      hostname = frame.hostname === '' ? hostname : frame.hostname;
+      // In a pod the host's name is the pod's.
+      if (frame.hostname !== '' && options.pods === undefined) hostname = frame.hostname;
       snapshotStart = frame.ktime;
       kernel.hello(frame, lives === 1);
       connections.hello(frame.ktime);

@@ -24,6 +24,8 @@ const REASONS = new Map<number, string>([
   [524, 'NotSupported'], // ENOTSUPP
 ]);
 
+const EOPNOTSUPP = 95;
+
 type Counters = Omit<DropsFrame, 'ktime'>;
 const NONE: Counters = {
   dataRingFull: 0,
@@ -93,9 +95,10 @@ export function createKernelLosses(parts: {
     },
     feature(frame) {
       features.delete(frame.id);
-      // Only asked for where several nodes share a kernel; its absence hides nothing.
-      if (frame.error === 0 || frame.id === FEATURE.CGROUP_FILTER) return;
-      const reason = REASONS.get(frame.error) ?? 'NotSupported';
+      const isFilter = frame.id === FEATURE.CGROUP_FILTER;
+      // A filter that nobody asked for hides nothing; one that was asked for and cannot be had hides everything.
+      if (frame.error === 0 || (isFilter && frame.error === EOPNOTSUPP)) return;
+      const reason = isFilter ? 'CgroupUnknown' : (REASONS.get(frame.error) ?? 'NotSupported');
       features.set(frame.id, { source: frame.name, reason, message: frame.reason || `error ${frame.error}` });
     },
     drops(frame, since) {

@@ -60,6 +60,10 @@ export interface CollectorMetrics {
   processesEvicted: number;
   samplesWithoutIo: number;
   blindIntervals: number;
+  /** Questions in a scope that is none, or about a table that is not split by namespace. */
+  scopesRefused: number;
+  /** Rows left out of an answer to one namespace because their pod is not known (yet): they may have been its own. */
+  scopeRowsUnknown: number;
 }
 
 export const createMetrics = (): CollectorMetrics => ({
@@ -103,4 +107,6 @@ export const createMetrics = (): CollectorMetrics => ({
   processesEvicted: 0,
   samplesWithoutIo: 0,
   blindIntervals: 0,
+  scopesRefused: 0,
+  scopeRowsUnknown: 0,
 });

@@ -1,13 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import { createAgent } from '../../src/collector/agent.ts';
-import { encodeSampleEnd } from '../../src/collector/frames/encode.ts';
+import { encodeFeature, encodeSampleEnd } from '../../src/collector/frames/encode.ts';
+import { FEATURE, ORIGIN, ROLE } from '../../src/collector/frames/frame.ts';
+import { createPodMetadata } from '../../src/collector/identity/cluster.ts';
 import { PROTOCOLS } from '../../src/collector/protocols/registry.ts';
 import { createFramer } from '../../src/collector/frames/framer.ts';
 import type { FrameSource } from '../../src/collector/sources/source.ts';
+import { rowsOf } from '../../src/columns/batch.ts';
 import type { Batch } from '../../src/columns/column.ts';
 import { CATALOGUE, schemaOf } from '../../src/model/catalogue.ts';
 import { timeNs } from '../../src/model/time.ts';
 import type { BlindSource } from '../../src/model/loss.ts';
+import { packUpid } from '../../src/model/upid.ts';
 import type { SourceOperator } from '../../src/plan/plan.ts';
 import { createTableStore } from '../../src/tables/store.ts';
 import {
@@ -23,11 +27,13 @@ import {
   join,
   open,
   opening,
+  process,
   received,
   sample,
   sent,
   wall,
 } from './stream.ts';
+import { cgroupOf, containerOf, pod, uidOf } from './identity/objects.ts';
 
 const ASK = 'GET /cart?id=7 HTTP/1.1\r\nHost: shop\r\n\r\n';
 const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}';
@@ -172,12 +178,100 @@ describe('an agent', () => {
     expect(agent.metrics()).toMatchObject({ rows: 1, rowsRefused: 1 });
   });
 
-  test('refuses a scope that it cannot keep', async () => {
+  test('without pods has nothing for a namespace, and refuses what is none', async () => {
     const { agent } = make();
-    const answer = collect(
-      agent.node.query(operatorOf('http_events'), { scope: 'shop', signal: new AbortController().signal }),
-    );
-    await expect(answer).rejects.toThrow('this collector answers scope "*" only, not "shop"');
+    const { signal } = new AbortController();
+    const ask = (scope: string) => collect(agent.node.query(operatorOf('http_events'), { scope, signal }));
+    await expect(ask('shop')).resolves.toMatchObject([{ kind: 'end', stats: { rowsRead: 0 } }]);
+    await expect(ask('')).rejects.toThrow('"" is no scope: a namespace, or "*"');
+    expect(agent.metrics().scopesRefused).toBe(1);
+  });
+
+  describe('in a cluster', () => {
+    const inCluster = () => {
+      const hand = manual();
+      const metadata = createPodMetadata({ now: () => 0 });
+      const tables = createTableStore();
+      const options = {
+        name: 'n1',
+        asid: 4_000_000_000,
+        source: hand.source,
+        tables,
+        protocols: PROTOCOLS,
+        pods: metadata,
+      };
+      return { ...hand, metadata, agent: createAgent(options) };
+    };
+    const cgroup = cgroupOf(uidOf(1), containerOf(1));
+    const upid = packUpid(4_000_000_000, TGID, BigInt(TICKS));
+
+    test('names processes by their pods, under its own short id and the node’s name', async () => {
+      const { agent, metadata, feed } = inCluster();
+      metadata.pod({ after: pod('web', { containers: { [containerOf(1)]: 'nginx' } }) });
+      feed(opening(), process(START, { cgroup }), sample(START + SECOND), encodeSampleEnd(START + SECOND));
+      expect(agent.identity.process(upid)).toMatchObject({ pod: 'shop/web', container: 'nginx', node: 'n1' });
+      const { signal } = new AbortController();
+      const [first] = await collect(agent.node.query(operatorOf('process_stats'), { scope: 'shop', signal }));
+      expect(first?.kind === 'batch' && rowsOf(first.batch)[0]?.[1]).toEqual(upid);
+      feed(process(START, { tgid: 5, cgroup: '/system.slice/sshd.service' }));
+      const host = agent.identity.process(packUpid(4_000_000_000, 5, BigInt(TICKS)));
+      expect(host).toMatchObject({ namespace: 'host', node: 'n1' }); // and not "box", as the probe's own pod is called
+    });
+
+    test('declares names that may be missing, now and in a window', async () => {
+      const { agent, metadata, feed } = inCluster();
+      feed(opening(), drained(START + SECOND));
+      expect(agent.state().blind).toMatchObject([{ source: 'metadata', reason: 'MetadataNotSynced' }]);
+      const { signal } = new AbortController();
+      const window = () => agent.node.loss([], timeNs(wall(START)), timeNs(wall(START + SECOND)), signal);
+      expect((await window()).blind).toEqual([{ source: 'metadata', reason: 'MetadataNotSynced', start: 0n }]);
+      metadata.fresh();
+      expect([agent.state().blind, (await window()).blind]).toEqual([[], []]);
+    });
+
+    test('leaves the rows to the other side where that is a pod or a service', async () => {
+      const { agent, metadata, feed } = inCluster();
+      const { signal } = new AbortController();
+      const exchanges = async () =>
+        (await collect(agent.node.query(operatorOf('http_events'), { scope: '*', signal }))).at(-1);
+      metadata.pod({ after: pod('far', { ip: '203.0.113.9' }) });
+      feed(opening(), open(undefined, { role: ROLE.CLIENT, origin: ORIGIN.CONNECT }));
+      feed(sent(ASK, 0, T), received(ANSWER, 0, T + 2 * MS), drained(START + SECOND));
+      expect(await exchanges()).toMatchObject({ stats: { rowsRead: 0 } });
+      metadata.pod({ before: pod('far', { ip: '203.0.113.9' }) });
+      const next = id(8, T + 3 * MS);
+      feed(open(next, { role: ROLE.CLIENT, origin: ORIGIN.CONNECT }));
+      feed(sent(ASK, 0, T + 4 * MS, next), received(ANSWER, 0, T + 5 * MS, next), drained(START + SECOND + MS));
+      expect(await exchanges()).toMatchObject({ stats: { rowsRead: 1 } });
+    });
+  });
+
+  test('declares as blind a filter by cgroup that was asked for and cannot be had', async () => {
+    const { agent, feed } = make();
+    const filter = (error: number) =>
+      encodeFeature({
+        ktime: START,
+        id: FEATURE.CGROUP_FILTER,
+        error,
+        name: 'cgroup_filter',
+        reason: 'not below any kubepods',
+      });
+    const { signal } = new AbortController();
+    const window = () =>
+      agent.node.loss(['proc_exit_events'], timeNs(wall(START)), timeNs(wall(START + SECOND)), signal);
+    feed(opening(), filter(95), drained(START + SECOND));
+    expect([agent.state().blind, (await window()).blind]).toEqual([[], []]);
+    feed(filter(2));
+    const blind = { source: 'cgroup_filter', reason: 'CgroupUnknown' };
+    expect(agent.state().blind).toEqual([{ ...blind, message: 'not below any kubepods' }]);
+    expect((await window()).blind).toEqual([{ ...blind, start: wall(START) }]);
+    feed(filter(0));
+    expect(agent.state().blind).toEqual([]);
+  });
+
+  test.each([0, -1, 1.5, 2 ** 32])('takes no %d for a short id', (asid) => {
+    const options = { name: 'n', source: manual().source, tables: createTableStore(), protocols: PROTOCOLS, asid };
+    expect(() => createAgent(options)).toThrow(RangeError);
   });
 });
 

@@ -233,6 +233,7 @@ export function createBench(options: Partial<IntakeOptions> = {}): Bench {
   const rows: StoredRow[] = [];
   const controls: Uint8Array[] = [];
   const intake = createIntake({
+    asid: 1,
     protocols: [LINES],
     hostname: 'unnamed',
     identityRules: [],

@@ -28,6 +28,8 @@ export interface TrackingOptions {
   readonly control: (frame: Uint8Array) => void;
   /** Addresses whose own side makes the rows: this host's, the cluster's. Loopback always is one. */
   readonly insideRanges: readonly AddressRange[];
+  /** Addresses that belong to the cluster as of now. */
+  readonly isInside?: (address: string) => boolean;
   readonly bothSides: boolean;
   readonly connectionsMax: number;
   readonly bytesHeldMax: number;
@@ -151,7 +153,8 @@ export function createConnectionTracking(options: TrackingOptions): ConnectionTr
       connection.remoteAddress !== UNKNOWN_ADDRESS &&
       (connection.remoteAddress === connection.localAddress ||
         ownAddresses.has(connection.remoteAddress) ||
-        inside.some((range) => rangeHas(range, remote)));
+        inside.some((range) => rangeHas(range, remote)) ||
+        options.isInside?.(connection.remoteAddress) === true);
   };
 
   /** The record under which the probe's earlier life knew the same socket. */

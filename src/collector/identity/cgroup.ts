@@ -17,6 +17,25 @@ const NO_SERVICE = /^(user@\d+|init)$/;
 
 const last = (path: string, pattern: RegExp): RegExpExecArray | undefined => [...path.matchAll(pattern)].at(-1);
 
+export interface CgroupPod {
+  /** With dashes, or the 32 hex digits of a static pod. */
+  readonly uid: string;
+  /** The container of that pod; empty where the path ends before it. */
+  readonly containerId: string;
+}
+
+/**
+ * All pods that a path names, the outermost first: more than one where a pod runs a node of its own. Which of them is meant
+ * is known to whoever knows the pods of this node.
+ */
+export function podsOf(path: string): CgroupPod[] {
+  const containers = [...path.matchAll(CONTAINER)];
+  return [...path.matchAll(POD)].map(({ 1: uid = '', index }) => ({
+    uid: uid.replaceAll('_', '-'),
+    containerId: containers.find((container) => container.index > index)?.[1] ?? '',
+  }));
+}
+
 /** systemd writes bytes that a unit's name may not hold as \xNN. */
 const unescapeUnit = (unit: string): string =>
   unit.replaceAll(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

@@ -1,17 +1,18 @@
 // The processes of this host, living and lately gone, and who they are: PROCESS frames in, identities out. Names are made
 // when somebody asks. Gone processes stay for a day of frame time, so that old rows keep their names.
 import { packUpid } from '../../model/upid.ts';
+import { UNKNOWN_PROCESS } from '../../model/identity.ts';
 import type { IdentityLookup, ProcessIdentity } from '../../model/identity.ts';
 import type { Uint128 } from '../../model/types.ts';
 import type { ProcessFrame } from '../frames/frame.ts';
 import type { CollectorMetrics } from '../metrics.ts';
 import type { KtimeNs } from '../protocols/protocol.ts';
-import { parseCgroup } from './cgroup.ts';
+import { parseCgroup, podsOf } from './cgroup.ts';
+import type { CgroupPod } from './cgroup.ts';
+import type { KnownPod, PodMetadata } from './cluster.ts';
 import { programName } from './program.ts';
 import type { IdentityRule } from './rules.ts';
 
-/** A single node numbers itself; in a cluster the short id tells nodes apart. */
-const ASID = 1;
 const KEPT_AFTER_EXIT_NS = 24 * 3600 * 1e9;
 const EXITED_MAX = 32_768;
 const CMDLINE_CHARS_MAX = 4096;
@@ -36,6 +37,8 @@ export interface Process {
   /** The last frame that showed it alive. */
   seenAt: KtimeNs;
   identity: ProcessIdentity | undefined;
+  /** Revision of the pods' metadata that `identity` was made at. */
+  identityAt: number;
 }
 
 export interface Processes extends IdentityLookup {
@@ -49,6 +52,10 @@ export interface Processes extends IdentityLookup {
   servesOn(process: Process, port: number): void;
   /** Forgets what has been gone for a day. */
   tick(ktime: KtimeNs): void;
+  /** Whether these are names of a pod, and not those that a process of the host is given instead. */
+  isPod(identity: ProcessIdentity): boolean;
+  /** The process lies in a pod that nobody has told us of (yet). */
+  isInUnknownPod(upid: Uint128): boolean;
 }
 
 export interface ProcessesOptions {
@@ -56,13 +63,20 @@ export interface ProcessesOptions {
   readonly node: () => string;
   readonly rules: readonly IdentityRule[];
   readonly metrics: CollectorMetrics;
+  /** The agent's short id, in every UPID. */
+  readonly asid: number;
+  /** In a cluster: who the pods are. Without it every process is one of a host. */
+  readonly pods?: PodMetadata | undefined;
 }
 
-export function createProcesses({ node, rules, metrics }: ProcessesOptions): Processes {
+export function createProcesses({ node, rules, metrics, asid, pods }: ProcessesOptions): Processes {
   /** By pid, the newest first: pids come again, rarely. */
   const byPid = new Map<number, Process[]>();
   /** In the order in which they went. */
   const gone = new Set<Process>();
+  const podIdentities = new WeakSet<ProcessIdentity>();
+  /** Pods have names by their processes alone; in a cluster only rules make such, and the host. */
+  const isSearched = pods === undefined || rules.length > 0;
 
   const find = (pid: number, startTicks: number): Process | undefined => {
     const list = byPid.get(pid);
@@ -83,7 +97,7 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
     const process: Process = {
       pid,
       startTicks,
-      upid: packUpid(ASID, pid, BigInt(startTicks)),
+      upid: packUpid(asid, pid, BigInt(startTicks)),
       isKnown: false,
       comm: '',
       exe: '',
@@ -93,6 +107,7 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
       exitedAt: undefined,
       seenAt: 0,
       identity: undefined,
+      identityAt: -1,
     };
     const list = byPid.get(pid);
     if (list === undefined) byPid.set(pid, [process]);
@@ -112,27 +127,35 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
     }
   };
 
-  const identify = (process: Process): ProcessIdentity => {
+  /** The names of a process of this host; in a cluster, of one that is in no pod. */
+  const hostIdentity = (process: Process): ProcessIdentity => {
     const { containerId, podUid, unit } = parseCgroup(process.cgroup);
     const service = unit || programName(process.comm, process.exe, process.cmdline);
-    const cmdline = process.cmdline.replaceAll('\0', ' ').trimEnd();
-    const own: ProcessIdentity = {
-      cmdline,
-      container: '',
+    return {
+      ...UNKNOWN_PROCESS,
       containerId,
       pod: `host/${service}-${process.pid}`,
       podId: podUid,
       namespace: 'host',
       services: [`host/${service}`],
-      serviceIds: [],
       node: node(),
       hostname: node(),
-      deployment: '',
-      deploymentId: '',
-      replicaset: '',
-      replicasetId: '',
-      podIp: '',
     };
+  };
+  /** Of the pods that its cgroup names, the outermost that is one of ours: what runs inside of it can name what it likes. */
+  const podIdentity = (metadata: PodMetadata, places: readonly CgroupPod[]): ProcessIdentity => {
+    for (const { uid, containerId } of places) {
+      const pod = metadata.podByUid(uid);
+      if (pod !== undefined) return { ...pod.identity, containerId, container: pod.containerName(containerId) };
+    }
+    const { uid: podId, containerId } = places[0] ?? { uid: '', containerId: '' };
+    return { ...UNKNOWN_PROCESS, podId, containerId, node: node() };
+  };
+  const identify = (process: Process): ProcessIdentity => {
+    const cmdline = process.cmdline.replaceAll('\0', ' ').trimEnd();
+    const places = pods === undefined ? [] : podsOf(process.cgroup);
+    const isHost = pods === undefined || places.length === 0;
+    const own = { ...(isHost ? hostIdentity(process) : podIdentity(pods, places)), cmdline };
     const facts = {
       upid: process.upid,
       pid: process.pid,
@@ -143,9 +166,24 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
       ports: process.ports,
     };
     const rule = rules.find((candidate) => candidate.matches(facts));
-    return rule === undefined ? own : withNamespace({ ...own, ...rule.names }, rule.names);
+    const identity = rule === undefined ? own : withNamespace({ ...own, ...rule.names }, rule.names);
+    if (!isHost && identity.namespace !== '') podIdentities.add(identity);
+    return identity;
   };
-  const identityOf = (process: Process): ProcessIdentity => (process.identity ??= identify(process));
+  const identityOf = (process: Process): ProcessIdentity => {
+    const at = pods?.revision ?? 0;
+    if (process.identity === undefined || process.identityAt !== at) process.identity = identify(process);
+    process.identityAt = at;
+    return process.identity;
+  };
+  const known = (upid: Uint128): Process | undefined => {
+    const process = find(Number(upid.high & 0xffff_ffffn), Number(upid.low));
+    return process?.isKnown === true && process.upid.high === upid.high ? process : undefined;
+  };
+  const ofPod = (pod: KnownPod | undefined): ProcessIdentity | undefined => {
+    if (pod !== undefined) podIdentities.add(pod.identity);
+    return pod?.identity;
+  };
   const search = (wanted: (identity: ProcessIdentity) => boolean): ProcessIdentity | undefined => {
     let found: ProcessIdentity | undefined;
     for (const list of byPid.values()) {
@@ -197,13 +235,29 @@ export function createProcesses({ node, rules, metrics }: ProcessesOptions): Pro
         forget(process);
       }
     },
-    process(upid) {
-      const process = find(Number(upid.high & 0xffff_ffffn), Number(upid.low));
-      return process?.isKnown === true && process.upid.high === upid.high ? identityOf(process) : undefined;
+    isPod: (identity) => podIdentities.has(identity),
+    isInUnknownPod(upid) {
+      const process = known(upid);
+      return process !== undefined && identityOf(process).namespace === '';
     },
-    podByIp: (address) => search((identity) => identity.podIp !== '' && identity.podIp === address),
-    podByName: (name) => search((identity) => identity.pod === name),
-    podById: (id) => search((identity) => identity.podId !== '' && identity.podId === id),
+    process(upid) {
+      const process = known(upid);
+      return process && identityOf(process);
+    },
+    podByIp: (address) =>
+      ofPod(pods?.podByIp(address)) ??
+      (isSearched ? search((identity) => identity.podIp !== '' && identity.podIp === address) : undefined),
+    podByName: (name) =>
+      ofPod(pods?.podByName(name)) ??
+      (isSearched || name.startsWith('host/') ? search((identity) => identity.pod === name) : undefined),
+    podById: (id) =>
+      ofPod(pods?.podByUid(id)) ??
+      (isSearched ? search((identity) => identity.podId !== '' && identity.podId === id) : undefined),
+    ...(pods !== undefined && {
+      serviceByIp: (address: string) => pods.serviceByIp(address),
+      serviceById: (id: string) => pods.serviceById(id),
+      serviceByName: (name: string) => pods.serviceByName(name),
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseCgroup } from '../../../src/collector/identity/cgroup.ts';
+import { parseCgroup, podsOf } from '../../../src/collector/identity/cgroup.ts';
 import { programName } from '../../../src/collector/identity/program.ts';
 
 const ID = 'e4063920952d766348421832d2df465324397166164478852332152342342342';
@@ -39,6 +39,19 @@ describe('a cgroup path', () => {
     ['a name as long as an id but longer', `/x/${ID}ab`, '', ''],
   ])('of %s', (_, path, containerId, podUid) => {
     expect(parseCgroup(path)).toMatchObject({ containerId, podUid });
+    expect(podsOf(path)).toEqual(podUid === '' ? [] : [{ uid: podUid, containerId }]);
+  });
+
+  test('of a pod in a pod names both, the outer one first, each with its own container', () => {
+    const outer = `/kubepods/burstable/pod${POD}/${NODE}`;
+    const uid = POD.replaceAll('1', '2');
+    expect(
+      podsOf(`${outer}/init/kubepods.slice/kubepods-pod${uid.replaceAll('-', '_')}.slice/cri-containerd-${ID}.scope`),
+    ).toEqual([
+      { uid: POD, containerId: NODE },
+      { uid, containerId: ID },
+    ]);
+    expect(podsOf(`/kubepods/pod${POD}`)).toEqual([{ uid: POD, containerId: '' }]);
   });
 
   test.each([

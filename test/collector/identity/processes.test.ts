@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createProcesses } from '../../../src/collector/identity/processes.ts';
+import { createPodMetadata } from '../../../src/collector/identity/cluster.ts';
 import type { Processes } from '../../../src/collector/identity/processes.ts';
 import { parseIdentityRules } from '../../../src/collector/identity/rules.ts';
 import { createMetrics } from '../../../src/collector/metrics.ts';
+import { UNKNOWN_PROCESS } from '../../../src/model/identity.ts';
 import { packUpid } from '../../../src/model/upid.ts';
+import { cgroupOf, containerOf, pod, service, uidOf } from './objects.ts';
 
 const HOUR = 3600e9;
 const upid = (pid = 10, ticks = 5n) => packUpid(1, pid, ticks);
@@ -22,7 +25,12 @@ const frame = (more = {}) => ({
   ...more,
 });
 const make = (rules = ''): Processes =>
-  createProcesses({ node: () => 'box', rules: parseIdentityRules(rules, 'who.ndjson'), metrics: createMetrics() });
+  createProcesses({
+    node: () => 'box',
+    rules: parseIdentityRules(rules, 'who.ndjson'),
+    metrics: createMetrics(),
+    asid: 1,
+  });
 
 describe('a process of a host without Kubernetes', () => {
   test('is a pod of its service in the namespace host', () => {
@@ -90,7 +98,7 @@ describe('a process of a host without Kubernetes', () => {
 
   test('that is gone makes room where very many are', () => {
     const metrics = createMetrics();
-    const processes = createProcesses({ node: () => 'box', rules: [], metrics });
+    const processes = createProcesses({ node: () => 'box', rules: [], metrics, asid: 1 });
     for (let pid = 1; pid <= 33_000; pid += 1) {
       processes.update(frame({ tgid: pid }));
       processes.exited(pid, 5, pid);
@@ -98,6 +106,76 @@ describe('a process of a host without Kubernetes', () => {
     expect(metrics).toMatchObject({ processes: 32_768, processesEvicted: 33_000 - 32_768 });
     expect(processes.process(upid(1))).toBeUndefined();
     expect(processes.process(upid(33_000))).toBeDefined();
+  });
+});
+
+describe('a process in a cluster', () => {
+  const cluster = () => {
+    const metadata = createPodMetadata({ now: () => 0 });
+    const processes = createProcesses({
+      node: () => 'n1',
+      rules: [],
+      metrics: createMetrics(),
+      asid: 7,
+      pods: metadata,
+    });
+    return { metadata, processes };
+  };
+  const inPod = packUpid(7, 10, 5n);
+
+  test('has the names of its pod and container as soon as they are known, and its own command line', () => {
+    const { metadata, processes } = cluster();
+    processes.update(frame({ cgroup: cgroupOf(uidOf(1), containerOf(1)) }));
+    const unknown = { podId: uidOf(1), containerId: containerOf(1), cmdline: 'node /srv/cart.js', node: 'n1' };
+    expect(processes.process(inPod)).toEqual({ ...UNKNOWN_PROCESS, ...unknown });
+    expect(processes.isInUnknownPod(inPod)).toBe(true);
+    metadata.pod({ after: pod('cart-0', { containers: { [containerOf(1)]: 'app' } }) });
+    expect(processes.process(inPod)).toMatchObject({ ...unknown, pod: 'shop/cart-0', container: 'app', services: [] });
+    expect(processes.isInUnknownPod(inPod)).toBe(false);
+    metadata.service({ after: service('web', {}) });
+    metadata.service({ after: service('cart', { app: 'cart' }) });
+    metadata.pod({ before: pod('cart-0'), after: pod('cart-0', { labels: { app: 'cart' } }) });
+    expect(processes.process(inPod)?.services).toEqual(['shop/cart']);
+    const same = processes.process(inPod);
+    expect(processes.process(inPod)).toBe(same); // made once
+    expect(processes.process(packUpid(1, 10, 5n))).toBeUndefined(); // another node's
+    expect(processes.serviceByName?.('shop/cart')?.id).toBe('uid-of-cart');
+  });
+
+  test('that is in no pod is one of the host', () => {
+    const { processes } = cluster();
+    processes.update(frame({ cgroup: '/system.slice/containerd.service' }));
+    const identity = processes.process(inPod);
+    expect(identity).toMatchObject({ namespace: 'host', pod: 'host/containerd-10', node: 'n1', hostname: 'n1' });
+    expect(processes.podByName('host/containerd-10')).toBe(identity);
+    expect([identity && processes.isPod(identity), processes.isInUnknownPod(inPod)]).toEqual([false, false]);
+  });
+
+  test('of the sandbox belongs to the pod, without a container’s name', () => {
+    const { metadata, processes } = cluster();
+    metadata.pod({ after: pod('cart-0', { containers: { [containerOf(1)]: 'app' } }) });
+    processes.update(frame({ cgroup: cgroupOf(uidOf(1), containerOf(9)) }));
+    expect(processes.process(inPod)).toMatchObject({ pod: 'shop/cart-0', container: '', containerId: containerOf(9) });
+  });
+
+  test('whose pod runs a node of its own belongs to the outermost pod that is ours', () => {
+    const { metadata, processes } = cluster();
+    const nested = `${cgroupOf(uidOf(1), containerOf(1))}/kubepods/pod${uidOf(2)}/${containerOf(2)}`;
+    metadata.pod({
+      after: pod('victim', { uid: uidOf(2), namespace: 'other', containers: { [containerOf(2)]: 'v' } }),
+    });
+    processes.update(frame({ cgroup: nested }));
+    expect(processes.process(inPod)).toMatchObject({ pod: 'other/victim', container: 'v' });
+    metadata.pod({ after: pod('ci', { uid: uidOf(1), containers: { [containerOf(1)]: 'kind' } }) });
+    expect(processes.process(inPod)).toMatchObject({ pod: 'shop/ci', container: 'kind', containerId: containerOf(1) });
+  });
+
+  test('answers by address, name and id also for pods without a process', () => {
+    const { metadata, processes } = cluster();
+    metadata.pod({ after: pod('far', { uid: uidOf(3), ip: '10.0.9.9' }) });
+    for (const found of [processes.podByIp('10.0.9.9'), processes.podByName('shop/far'), processes.podById(uidOf(3))])
+      expect(found).toMatchObject({ pod: 'shop/far', cmdline: '' });
+    expect(processes.podByIp('10.0.9.8')).toBeUndefined();
   });
 });
 
