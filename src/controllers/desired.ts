@@ -35,6 +35,12 @@ const lookupIn =
   (kind, name) =>
     keyValues.find((one) => one.kind === kind && one.namespace === namespace && one.name === name)?.values ?? 'absent';
 
+/** Scripts of these names are somebody else's; they are never touched. */
+export const nameTaken = (scripts: readonly string[], plugin: string): Fault => ({
+  reason: 'NameTaken',
+  message: `ExportScript ${scripts.join(', ')} exists and is not of plugin "${plugin}"; rename it`,
+});
+
 /**
  * A plugin with everything that it refers to. `taken`: names of scripts that its presets stand for and that are somebody
  * else's.
@@ -56,10 +62,7 @@ export function desiredPlugin(
           message: `there is no preset ${unknown.join(', ')}; there are ${presetNames.join(', ')}`,
         }
       : taken.length > 0
-        ? {
-            reason: 'NameTaken',
-            message: `ExportScript ${taken.join(', ')} exists and is not of plugin "${name}"; rename it`,
-          }
+        ? nameTaken(taken, name)
         : undefined;
   const revision = createHash('sha256').update(JSON.stringify(resolution)).digest('hex').slice(0, 16);
   return { ...named, resolution, revision, presets };

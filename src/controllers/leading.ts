@@ -166,6 +166,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     references,
     client: options.client,
     scriptType: options.types.script,
+    pluginType: options.types.plugin,
     dispatch,
     presetNames: options.presetNames,
     operatorNamespace: options.namespace,

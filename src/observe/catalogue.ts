@@ -60,13 +60,9 @@ export const CATALOGUE: readonly MetricDefinition[] = [
   operator(
     'gauge',
     'sluice_event_loop_lag_seconds',
-    'How late the main thread answers the thread that holds the lease.',
+    'Worst lateness of the main thread in the last ten seconds, as the thread that holds the lease sees it.',
   ),
-  operator(
-    'counter',
-    'sluice_events_dropped_total',
-    'Kubernetes events that were not sent, because there were too many.',
-  ),
+  operator('counter', 'sluice_events_dropped_total', 'Kubernetes events that were too many, or could not be sent.'),
 
   operator('gauge', 'sluice_dispatch_due', 'Windows that are due and not started.', ['runtime']),
   operator('gauge', 'sluice_dispatch_running', 'Windows that run.', ['runtime']),

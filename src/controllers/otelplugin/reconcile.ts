@@ -3,15 +3,9 @@
 import { API_VERSION } from '../../crds/parts.ts';
 import type { OtelPlugin } from '../../crds/otel-plugin.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
-import {
-  isConflict,
-  isNotFound,
-  type KubeClient,
-  type KubeObject,
-  type ResourceType,
-  type Store,
-} from '../../kube/types.ts';
-import { desiredPlugin } from '../desired.ts';
+import { applyOwned, deleteOwned } from '../../kube/ownership.ts';
+import type { KubeClient, KubeObject, ResourceType, Store } from '../../kube/types.ts';
+import { desiredPlugin, nameTaken } from '../desired.ts';
 import type { Dispatch } from '../dispatch/contract.ts';
 import type { SlimScript } from '../exportscript/ingest.ts';
 import type { References } from '../references.ts';
@@ -26,8 +20,9 @@ export interface PluginReconcileOptions {
   /** By `namespace/name`. */
   readonly entries: Map<string, PluginEntry>;
   readonly references: References;
-  readonly client: Pick<KubeClient, 'apply' | 'delete'>;
+  readonly client: Pick<KubeClient, 'get' | 'apply' | 'delete'>;
   readonly scriptType: ResourceType;
+  readonly pluginType: ResourceType;
   readonly dispatch: Pick<Dispatch, 'putDestination' | 'removeDestination'>;
   readonly presetNames: readonly string[];
   /** The operator's own, for the commands that let it read a Secret. */
@@ -76,29 +71,29 @@ export function createPluginReconcile(
       return there !== undefined && !ownerOf(there).includes(uid);
     });
 
-  /** Creates what is missing, takes away what is no longer included. */
+  /** Creates what is missing, takes away what is no longer included; where a name turns out to be taken, says so. */
   async function syncPresets(plugin: SlimPlugin, object: OtelPlugin, signal: AbortSignal): Promise<Fault | undefined> {
     const { namespace, name, uid } = plugin.metadata;
     const presets = (object.spec.presets?.include ?? []).filter((preset) => options.presetNames.includes(preset));
     const wanted = new Map(presets.map((preset) => [ownedScriptName(name, preset), preset]));
-    const taken = new Set(takenNames(namespace, [...wanted.keys()], uid));
+    const owner = { type: options.pluginType, object: plugin };
     try {
       for (const [script, preset] of wanted) {
-        const there = options.scripts.get(namespace, script);
-        const isRight = there?.spec?.script.preset === preset && there.spec.pluginRef.name === name;
-        if (taken.has(script) || isRight) continue;
-        await options.client.apply(options.scriptType, ownedScript(plugin, script, preset), {
+        const observed = options.scripts.get(namespace, script);
+        const { script: source, pluginRef } = observed?.spec ?? {};
+        if (source?.preset === preset && pluginRef?.name === name) continue;
+        const written = await applyOwned(options.client, options.scriptType, {
+          owner,
+          intended: ownedScript(namespace, name, script, preset),
+          observed,
           fieldManager: 'sluice-presets',
           signal,
         });
+        if (written.status === 'not-ours') return nameTaken([script], name);
       }
-      for (const { metadata } of options.scripts.by(BY_OWNER, uid)) {
-        if (wanted.has(metadata.name) || metadata.deletionTimestamp !== undefined) continue;
-        await options.client
-          .delete(options.scriptType, namespace, metadata.name, { uid: metadata.uid, signal })
-          .catch((error: unknown) => {
-            if (!isNotFound(error) && !isConflict(error)) throw error;
-          });
+      for (const script of options.scripts.by(BY_OWNER, uid)) {
+        if (wanted.has(script.metadata.name) || script.metadata.deletionTimestamp !== undefined) continue;
+        await deleteOwned(options.client, options.scriptType, plugin, script, signal);
       }
       return undefined;
     } catch (error) {
@@ -194,25 +189,16 @@ function invalid(plugin: SlimPlugin, key: string): Omit<PluginEntry, 'fault'> {
 }
 
 /** What we own of a preset's script: users may set window and suspend beside it. */
-function ownedScript(plugin: SlimPlugin, name: string, preset: string): KubeObject {
-  const owner = {
-    apiVersion: API_VERSION,
-    kind: 'OtelPlugin',
-    name: plugin.metadata.name,
-    uid: plugin.metadata.uid,
-    // without blockOwnerDeletion, which needs a right on finalizers where OpenShift's admission asks for it
-    controller: true,
-  };
+function ownedScript(namespace: string, plugin: string, name: string, preset: string): KubeObject {
   const object = {
     apiVersion: API_VERSION,
     kind: 'ExportScript',
     metadata: {
       name,
-      namespace: plugin.metadata.namespace,
+      namespace,
       labels: { 'app.kubernetes.io/managed-by': 'sluice-operator', 'app.kubernetes.io/part-of': 'sluice' },
-      ownerReferences: [owner],
     },
-    spec: { pluginRef: { name: plugin.metadata.name }, script: { preset } },
+    spec: { pluginRef: { name: plugin }, script: { preset } },
   };
   return object;
 }
