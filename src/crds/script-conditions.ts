@@ -93,7 +93,8 @@ function deliveredOf({ delivery, schedule, consecutiveFailures }: ScriptFacts): 
       const why = schedule === undefined ? 'see status.lastError' : `${schedule.reason}: ${schedule.message}`;
       return condition('Delivered', 'False', 'RunFailing', why);
     }
-    if (fault.reason === 'Retrying') return condition('Delivered', 'False', 'ExportFailing', fault.message);
+    if (fault.reason === 'Retrying' || fault.reason === 'Refused')
+      return condition('Delivered', 'False', 'ExportFailing', fault.message);
   }
   if (fault !== undefined) return no('Delivered', fault);
   return delivery === undefined

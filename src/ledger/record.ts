@@ -63,6 +63,7 @@ export interface Verdict {
   readonly outcome: Delivery['outcome'];
   readonly rejected: number;
   readonly attempts: number;
+  readonly code?: string;
   readonly message?: string;
 }
 

@@ -191,6 +191,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
       bytes: Number(row['size']),
       attempts: Math.max(verdict.attempts, Number(row['attempts'])),
       windowDelivered: left === 0,
+      ...(verdict.code === undefined ? {} : { code: verdict.code }),
       ...(verdict.message === undefined ? {} : { message: verdict.message }),
     };
     sql.addDelivery.run(toText(delivery));

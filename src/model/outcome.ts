@@ -60,5 +60,7 @@ export interface Delivery {
   readonly attempts: number;
   /** This was the last batch of its window that was not final: the window is delivered. */
   readonly windowDelivered: boolean;
+  /** Of a refusal, whole or in part: the stable code of a SendOutcome, e.g. `UNAUTHENTICATED`. */
+  readonly code?: string;
   readonly message?: string;
 }

@@ -278,6 +278,7 @@ const DELIVERY = message<Delivery>({
   attempts: count(11),
   windowDelivered: flag(12),
   message: optional(text(13, MESSAGE_BYTES_MAX)),
+  code: optional(text(14)),
 });
 
 export interface DeliveriesPage {

@@ -5,6 +5,7 @@ import {
   onCommitted,
   onDelivery,
   onFailed,
+  refusedInARow,
 } from '../../src/controllers/exportscript/track.ts';
 import { NO_LOSS } from '../../src/model/loss.ts';
 import type { Delivery, RunOutcome } from '../../src/model/outcome.ts';
@@ -68,8 +69,32 @@ describe("a script's record", () => {
       delivery(1, { outcome: 'refused', message: 'INVALID_ARGUMENT: no' }),
     );
     expect(record.lastWindow).toMatchObject({ metrics: 0, refused: 8 });
-    expect(record.delivery).toMatchObject({ ok: false, permanent: true, fault: { reason: 'Refused' } });
+    expect(record.delivery).toMatchObject({ ok: false, permanent: false, fault: { reason: 'Refused' } });
     expect(record.lastError).toMatchObject({ stage: 'Export', message: 'INVALID_ARGUMENT: no' });
+  });
+
+  test.each([
+    ['UNAUTHENTICATED', 'Unauthorized', true],
+    ['PERMISSION_DENIED', 'Forbidden', true],
+    ['404', 'NotFound', true],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'TLSFailed', true],
+    ['INVALID_ENDPOINT', 'InvalidEndpoint', true],
+    ['INVALID_ARGUMENT', 'Refused', false],
+    ['400', 'Refused', false],
+  ])('C20: a refusal by %s is %s, needs a change: %j', (code, reason, permanent) => {
+    const record = onDelivery(NEW_RECORD, delivery(1, { outcome: 'refused', code, message: 'no' }));
+    expect(record.delivery).toEqual({ ok: false, permanent, fault: { reason, message: `${code}: no` } });
+    expect(record.lastError).toEqual({ stage: 'Export', code, message: 'no' });
+  });
+
+  test('counts windows that were refused as a whole, until one is taken', () => {
+    const refused = { outcome: 'refused', code: '400', message: 'no' } as const;
+    let record = NEW_RECORD;
+    for (let n = 0; n < 4; n++) {
+      record = onDelivery(onCommitted(record, outcome(n), false, 0), delivery(n, refused));
+      expect(refusedInARow(record)).toBe(n + 1);
+    }
+    expect(refusedInARow(onDelivery(onCommitted(record, outcome(4), false, 0), delivery(4)))).toBe(0);
   });
 
   test('takes what a partial success rejected off what it acknowledged', () => {

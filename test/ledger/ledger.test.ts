@@ -82,7 +82,7 @@ test('a window is delivered when its last batch is final, in whatever order and 
   const ids = (await ledger.pending('plugin', 0, 10, 1e6)).map(({ id }) => id);
   const verdicts: Verdict[] = [
     acknowledged,
-    { outcome: 'refused', rejected: 3, attempts: 2, message: 'INVALID_ARGUMENT' },
+    { outcome: 'refused', rejected: 3, attempts: 2, code: '400', message: 'INVALID_ARGUMENT' },
     { outcome: 'dropped', rejected: 0, attempts: 0, message: 'gone' },
   ];
   const order = [2, 0, 1];
@@ -99,6 +99,7 @@ test('a window is delivered when its last batch is final, in whatever order and 
     end: at(10),
     rejected: 3,
     attempts: 2,
+    code: '400',
     message: 'INVALID_ARGUMENT',
   });
   expect(await ledger.findWindow('a', at(0), at(10))).toMatchObject({ delivered: true });

@@ -205,6 +205,7 @@ const CASES: readonly (readonly [string, Codec<any>, fc.Arbitrary<object>])[] = 
             bytes: count,
             attempts: count,
             windowDelivered: flag,
+            code: text,
             message: text,
           },
           [

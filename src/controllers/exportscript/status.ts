@@ -4,7 +4,7 @@ import { mergeConditions, type ExportScriptStatus, type KeptCondition } from '..
 import { scriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import type { CompileResult } from '../../model/run.ts';
 import { formatTime, type TimeNs } from '../../model/time.ts';
-import { incompleteOf, type ScriptRecord } from './track.ts';
+import { incompleteOf, refusedInARow, type ScriptRecord } from './track.ts';
 
 export interface StatusInput {
   readonly generation: number;
@@ -56,7 +56,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
         ? undefined
         : { fault, warnings: compiled.diagnostics.filter(({ severity }) => severity === 'warning').length },
     schedule: input.schedule ?? heldUp(record),
-    consecutiveFailures: record.consecutiveFailures,
+    consecutiveFailures: Math.max(record.consecutiveFailures, refusedInARow(record)),
     delivery: input.retrying === undefined ? record.delivery : { ok: false, fault: input.retrying, permanent: false },
     incomplete: incompleteOf(record, nowMs),
   };

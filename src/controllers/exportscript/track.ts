@@ -3,6 +3,7 @@
 import type { Delivery, RunError, RunOutcome } from '../../model/outcome.ts';
 import { lostAtMost } from '../../model/loss.ts';
 import { formatTime } from '../../model/time.ts';
+import { deliveryFault } from '../../crds/delivery-faults.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { NO_TOTALS, type RunStatus, type Totals, type WindowStatus } from '../../crds/status.ts';
 
@@ -184,6 +185,15 @@ export function onFailed(record: ScriptRecord, error: RunError | undefined, isMa
   };
 }
 
+const ACCEPTED = { fault: undefined, permanent: false };
+
+/** Only a refusal that the next window would meet, too, is permanent: credentials, rights, address, TLS. */
+function faultOf({ outcome, code }: Delivery, message: string): { readonly fault: Fault; readonly permanent: boolean } {
+  if (outcome === 'acknowledged') return { fault: { reason: 'PartialSuccess', message }, permanent: false };
+  if (outcome === 'refused' && code !== undefined) return deliveryFault(code, message, true);
+  return { fault: { reason: 'Refused', message }, permanent: false };
+}
+
 /** A destination's last word on a batch. */
 export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptRecord {
   const start = formatTime(delivery.start, 3);
@@ -194,10 +204,8 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
   // what a partial success rejected is not told by kind: metrics and spans never share a batch, so it is of the one there
   const metrics = taken && delivery.metricPoints > 0 ? delivery.metricPoints - delivery.rejected : 0;
   const spans = taken && delivery.spans > 0 ? delivery.spans - delivery.rejected : 0;
-  const fault: Fault | undefined =
-    refused === 0
-      ? undefined
-      : { reason: taken ? 'PartialSuccess' : 'Refused', message: delivery.message ?? 'the destination gave no reason' };
+  const message = delivery.message ?? 'the destination gave no reason';
+  const { fault, permanent } = refused === 0 ? ACCEPTED : faultOf(delivery, message);
   const next: ScriptRecord = {
     ...record,
     pending: record.pending.map((entry) =>
@@ -214,10 +222,8 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
         : entry,
     ),
     totals: add(record.totals, { metrics, spans, bytes: taken ? delivery.bytes : 0, refused }),
-    delivery: { ok: fault === undefined, fault, permanent: delivery.outcome === 'refused' },
-    lastError: taken
-      ? record.lastError
-      : { stage: 'Export', code: delivery.outcome, message: delivery.message ?? 'the destination gave no reason' },
+    delivery: { ok: fault === undefined, fault, permanent },
+    lastError: taken ? record.lastError : { stage: 'Export', code: delivery.code ?? delivery.outcome, message },
   };
   return delivery.windowDelivered ? settle(next, { start, end }) : next;
 }
@@ -225,3 +231,10 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
 /** The Complete condition's fault, for a day after the newest loss. */
 export const incompleteOf = (record: ScriptRecord, nowMs: number): Fault | undefined =>
   record.incomplete !== undefined && nowMs - record.incomplete.atMs < DAY_MS ? record.incomplete.fault : undefined;
+
+/** Windows in a row, up to the newest, of which the destination refused all. */
+export function refusedInARow({ history, delivery }: ScriptRecord): number {
+  if (delivery?.ok !== false) return 0;
+  const first = history.findIndex(({ metrics, spans, refused }) => refused === 0 || metrics + spans > 0);
+  return first < 0 ? history.length : first;
+}

@@ -60,13 +60,23 @@ interface Work {
   attempts: number;
   accepted: number;
   rejected: number;
+  /** Of the first refusal. */
+  code: string | undefined;
   message: string | undefined;
 }
 
 const itemsOf = ({ metricPoints, spans, logs }: EncodedRequest): number => metricPoints + spans + logs;
 
 function beginWork(batch: SpooledBatch): Work {
-  return { batch, parts: [batch], attempts: batch.attempts, accepted: 0, rejected: 0, message: undefined };
+  return {
+    batch,
+    parts: [batch],
+    attempts: batch.attempts,
+    accepted: 0,
+    rejected: 0,
+    code: undefined,
+    message: undefined,
+  };
 }
 
 /** Notes what became of the first part, which is still there after `retry`. Returns whether anything was refused. */
@@ -87,14 +97,16 @@ function advance(work: Work, part: EncodedRequest, outcome: SendOutcome): boolea
     return false;
   }
   for (const refused of work.parts.splice(0, isHopeless ? work.parts.length : 1)) work.rejected += itemsOf(refused);
+  work.code ??= outcome.code;
   work.message ??= outcome.message;
   return true;
 }
 
-const verdictOf = ({ accepted, rejected, attempts, message }: Work): BatchVerdict => ({
+const verdictOf = ({ accepted, rejected, attempts, code, message }: Work): BatchVerdict => ({
   outcome: accepted > 0 ? 'acknowledged' : 'refused',
   rejected: accepted > 0 ? rejected : 0,
   attempts,
+  ...(code === undefined ? {} : { code }),
   ...(message === undefined ? {} : { message }),
 });
 

@@ -19,6 +19,8 @@ export interface BatchVerdict {
   /** Items that the destination did not take although the batch as a whole was (partial success, refused halves). */
   readonly rejected: number;
   readonly attempts: number;
+  /** Stable, of the first refusal. */
+  readonly code?: string;
   readonly message?: string;
 }
 

@@ -133,7 +133,14 @@ test('what is refused for good is gone, counted, and does not stop the next', as
   await spool.empty('a');
   expect(sent).toHaveLength(2);
   expect(clock.waits).toEqual([]);
-  expect(spool.verdicts[0]).toEqual({ id: 1, outcome: 'refused', rejected: 0, attempts: 1, message: 'bad' });
+  expect(spool.verdicts[0]).toEqual({
+    id: 1,
+    outcome: 'refused',
+    rejected: 0,
+    attempts: 1,
+    code: 'INVALID_ARGUMENT',
+    message: 'bad',
+  });
 });
 
 test('a partial success is final and its rejected items are counted', async () => {
