@@ -8,6 +8,7 @@ import type { TimeNs } from '../model/time.ts';
 import { inputsOf } from '../plan/inputs.ts';
 import type { Node, NodeState } from '../plan/node.ts';
 import type { Operator, SourceOperator, SplitPlan } from '../plan/plan.ts';
+import { PlanError } from '../rpc/flight-node.ts';
 import { RunFailure } from './outcome.ts';
 
 /** A node that has all rows of a window, and what it said of itself then. */
@@ -96,7 +97,7 @@ export async function nodesReady(
 
 /**
  * Runs all fragments on all nodes.
- * @throws RunFailure at stage Query where the plan itself cannot be executed (EngineError), or answers grow too large.
+ * @throws RunFailure at stage Query where the plan itself cannot be executed (EngineError, a remote node's PlanError), or answers grow too large.
  */
 export async function gather(split: SplitPlan, nodes: readonly ReadyNode[], options: GatherOptions): Promise<Gathered> {
   const budget = { bytes: options.bytesMax };
@@ -107,7 +108,7 @@ export async function gather(split: SplitPlan, nodes: readonly ReadyNode[], opti
       try {
         return await askNode(split, node, { ...options, signal }, budget);
       } catch (error) {
-        if (error instanceof EngineError || error instanceof RunFailure) {
+        if (error instanceof EngineError || error instanceof PlanError || error instanceof RunFailure) {
           stop.abort(error);
           throw failureOf(error);
         }
@@ -179,7 +180,7 @@ async function askNode(
 
 /** What went wrong in the engine, as the run's failure. Other errors are handed back as they are. */
 export function failureOf(error: unknown): unknown {
-  if (!(error instanceof EngineError)) return error;
+  if (!(error instanceof EngineError) && !(error instanceof PlanError)) return error;
   return new RunFailure('Query', error.code, error.message, { cause: error });
 }
 

@@ -43,8 +43,10 @@ function signed(contents: Contents, key: KeyObject): string {
     ...(extensions.length === 0 ? [] : [der(0xa3, sequence(extensions))]),
   );
   const signature = der(0x03, Buffer.from([0]), sign('sha256', tbs, key));
-  const base64 = sequence(tbs, ECDSA_SHA256, signature).toString('base64').replaceAll(/.{64}/g, '$&\n');
-  return `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+  const lines = sequence(tbs, ECDSA_SHA256, signature)
+    .toString('base64')
+    .match(/.{1,64}/g);
+  return ['-----BEGIN CERTIFICATE-----', ...(lines ?? []), '-----END CERTIFICATE-----', ''].join('\n');
 }
 
 export interface LeafOptions {

@@ -9,6 +9,8 @@ export const SLOW = '/test.Echo/Slow';
 
 export interface EchoServer extends RpcServer {
   readonly refused: [Refusal, string][];
+  /** Resolves once that many were refused: a client may see its connection end before the server has counted it. */
+  refusals(count: number): Promise<void>;
   /** Ends calls of SLOW, which else never answer. */
   release(): void;
   /** Resolves once a call of SLOW has begun. */
@@ -38,7 +40,10 @@ export async function echoServer(tls: TlsSource | undefined): Promise<EchoServer
     onRefused: (reason, detail) => void refused.push([reason, detail]),
     onFault: () => undefined,
   });
-  return { ...server, refused, release: () => gate.resolve(), slowBegun: begun.promise };
+  const refusals = async (count: number): Promise<void> => {
+    while (refused.length < count) await new Promise((resolve) => void setImmediate(resolve));
+  };
+  return { ...server, refused, refusals, release: () => gate.resolve(), slowBegun: begun.promise };
 }
 
 export const echoChannel = (port: number, tls: TlsSource | undefined, more: Partial<ChannelOptions> = {}): Channel =>

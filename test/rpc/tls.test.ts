@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { isLoopback, parseListen } from '../../src/rpc/server.ts';
 import { checkMaterial, tlsFromFolder, tlsInMemory, type TlsMaterial } from '../../src/rpc/tls.ts';
 import { createAuthority, type Authority } from './certificates.ts';
@@ -18,13 +18,17 @@ let server: EchoServer;
 const hello = Buffer.from('hello');
 const HOUR_MS = 3_600_000;
 
-beforeAll(async () => {
+beforeAll(() => {
   [ca, otherCa] = [createAuthority(), createAuthority('other')];
   [runtime, operator] = [ca.role('runtime'), ca.role('operator')];
+});
+
+// of its own for each test: clients that were refused try again for a while
+beforeEach(async () => {
   server = await echoServer(tlsInMemory(runtime));
 });
 
-afterAll(async () => {
+afterEach(async () => {
   await server.close(0);
 });
 
@@ -53,7 +57,6 @@ test.each([
     'ns/shop/sa/sluice-operator may not call',
   ],
 ])('X13: %s is refused by name and counted', async (_, material, message) => {
-  server.refused.length = 0;
   expect(await call(material())).toMatch(new RegExp(`^PERMISSION_DENIED .*${message}`));
   expect(server.refused).toEqual([['Forbidden', expect.stringContaining('spiffe://')]]);
 });
@@ -73,10 +76,9 @@ test.each([
     'CERT_NOT_YET_VALID',
   ],
 ])('X13: a certificate %s gets no connection and is counted', async (_, make, reason, detail) => {
-  server.refused.length = 0;
   // past our own look at the date
   expect(await call(make(), { nowMs: () => 0 })).toMatch(/^UNAVAILABLE /);
-  expect(server.refused.length).toBeGreaterThan(0);
+  await server.refusals(1);
   expect(server.refused[0]).toEqual([reason, expect.stringMatching(detail)]);
 });
 
@@ -108,13 +110,13 @@ test('X13: no certificate, no URI, two URIs, other HTTP, older TLS: no connectio
   const good = { cert: operator.certificate, key: operator.key };
   const uri = 'spiffe://sluice/ns/sluice-system/sa/sluice-operator';
   expect(await raw(good)).toBe('open');
-  server.refused.length = 0;
   expect(await raw({})).toBe('closed');
   expect(await raw(leaf([]))).toBe('closed');
   expect(await raw(leaf([uri, 'spiffe://sluice/ns/a/b']))).toBe('closed');
   expect(await raw(leaf(['spiffe://other/ns/sluice-system/sa/sluice-operator']))).toBe('closed');
   expect(await raw({ ...good, ALPNProtocols: [] })).toBe('closed');
   expect(await raw({ ...good, maxVersion: 'TLSv1.2' })).toBe('closed');
+  await server.refusals(6);
   expect(server.refused.map(([reason]) => reason)).toEqual([
     'Certificate',
     'NoIdentity',
@@ -126,11 +128,11 @@ test('X13: no certificate, no URI, two URIs, other HTTP, older TLS: no connectio
 });
 
 test('X13: plain text gets nothing', async () => {
-  server.refused.length = 0;
   const socket = connectTcp(server.port, '127.0.0.1');
   socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
   socket.resume();
   await once(socket, 'close');
+  await server.refusals(1);
   expect(server.refused).toEqual([['Handshake', expect.any(String)]]);
   expect(await call(undefined)).toMatch(/^UNAVAILABLE /);
 });
