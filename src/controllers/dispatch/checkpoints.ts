@@ -109,7 +109,10 @@ export async function readCheckpoints(options: CheckpointsOptions): Promise<Chec
   }
 
   async function write(part: Part, isTakeover: boolean): Promise<void> {
-    if (!options.mayWrite()) throw new Error('this process does not lead any more');
+    if (!options.mayWrite()) {
+      closed = true;
+      throw new Error('this process does not lead any more');
+    }
     prune(part);
     part.isDirty = false;
     part.notBeforeMs = monotonicMs() + writeEveryMs;
@@ -128,7 +131,10 @@ export async function readCheckpoints(options: CheckpointsOptions): Promise<Chec
       writes.add();
     } catch (error) {
       part.isDirty = true;
+      part.notBeforeMs = monotonicMs() + RETRY_MS;
       if (error instanceof Superseded) options.onSuperseded(error);
+      else if (!closed) failures.add();
+      wake();
       throw error;
     }
   }
@@ -147,11 +153,7 @@ export async function readCheckpoints(options: CheckpointsOptions): Promise<Chec
       if (!part.isDirty || part.notBeforeMs > monotonicMs()) continue;
       part.notBeforeMs = Infinity;
       writeNow(part).catch((error: unknown) => {
-        part.notBeforeMs = monotonicMs() + RETRY_MS;
-        if (closed || error instanceof Superseded) return;
-        failures.add();
-        options.onFault(`writing ${checkpointName(part.index)}`, error);
-        wake();
+        if (!closed && !(error instanceof Superseded)) options.onFault(`writing ${checkpointName(part.index)}`, error);
       });
     }
     wake();
@@ -211,6 +213,8 @@ export async function readCheckpoints(options: CheckpointsOptions): Promise<Chec
       if (!isSame) change(part, uid, { deliveredUntil, isSuspended, goneAt: undefined, more: before?.more ?? '' });
     },
     async begin(own) {
+      if (own <= Math.max(...read))
+        throw new Superseded(`epoch ${own} is over: the checkpoints know ${Math.max(...read)}`);
       epoch = own;
       await Promise.all(shards.map((part) => writeNow(part, true)));
     },

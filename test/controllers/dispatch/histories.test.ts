@@ -2,7 +2,7 @@
 // disks, networks, clocks and people. `make fuzz` runs many more.
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
-import { SECOND, World } from './world.ts';
+import { SECOND, World, type Person } from './world.ts';
 
 const RUNS = Number(process.env['SLUICE_FUZZ_RUNS'] ?? 60);
 
@@ -34,7 +34,7 @@ const step = fc.oneof(
     6,
     fc.record({
       kind: fc.constant('run' as const),
-      value: fc.constantFrom('fails', 'dies before', 'dies after', 'answer lost'),
+      value: fc.constantFrom('fails' as const, 'dies before' as const, 'dies after' as const, 'answer lost' as const),
     }),
   ),
   weighted(3, at('run takes', 8_000)),
@@ -42,83 +42,84 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-function apply(world: World, one: Step, id: number): Promise<void> | void {
-  const script = world.scripts.filter(({ isDeleted }) => !isDeleted)[Number('value' in one ? one.value : 0) % 3];
-  switch (one.kind) {
-    case 'pass':
-      return world.pass(one.value);
-    case 'deliver some': {
-      const waiting = world.undelivered();
-      const picked = waiting[one.value % Math.max(1, waiting.length)];
-      picked?.pod.deliver(picked.window);
-      return undefined;
-    }
-    case 'deliver all':
-      for (const { pod, window } of world.undelivered()) pod.deliver(window);
-      return undefined;
-    case 'new leader':
-      return world.elect();
-    case 'lease lost': {
-      const [first] = world.leaders.filter(({ isOver }) => !isOver);
-      if (first !== undefined) world.depose(first);
-      return undefined;
-    }
-    case 'kill pod':
-      return world.kill(one.value, false);
-    case 'lose disk':
-      return world.kill(one.value, true);
-    case 'cut': {
-      world.acting?.cuts.add(one.value);
-      for (const connection of world.pods.get(one.value)?.connections ?? []) connection.cut.abort(new Error('cut'));
-      return undefined;
-    }
-    case 'mend':
-      for (const { cuts } of world.leaders) cuts.delete(one.value);
-      return undefined;
-    case 'resize':
-      return world.resize(one.value);
-    case 'clock':
-      world.skewNs += BigInt(one.value - 1000) * SECOND;
-      return undefined;
-    case 'run':
-      world.faults.run = one.value as typeof world.faults.run;
-      return undefined;
-    case 'run takes':
-      world.faults.runMs = one.value;
-      return undefined;
-    case 'API away or back':
-      world.faults.apiAway = !world.faults.apiAway;
-      return undefined;
-    default:
+type Do = (world: World, value: number, id: number) => void;
+
+const whole: Record<string, Do> = {
+  'deliver some'(world, value) {
+    const waiting = world.undelivered();
+    const picked = waiting[value % Math.max(1, waiting.length)];
+    picked?.pod.deliver(picked.window);
+  },
+  'deliver all'(world) {
+    for (const { pod, window } of world.undelivered()) pod.deliver(window);
+  },
+  'new leader': (world) => world.elect(),
+  'lease lost'(world) {
+    const first = world.leaders.find(({ isOver }) => !isOver);
+    if (first !== undefined) world.depose(first);
+  },
+  'kill pod': (world, value) => world.kill(value, false),
+  'lose disk': (world, value) => world.kill(value, true),
+  cut(world, value) {
+    world.acting?.cuts.add(value);
+    for (const connection of world.pods.get(value)?.connections ?? []) connection.cut.abort(new Error('cut'));
+  },
+  mend(world, value) {
+    for (const { cuts } of world.leaders) cuts.delete(value);
+  },
+  resize: (world, value) => world.resize(value),
+  clock(world, value) {
+    world.skewNs += BigInt(value - 1000) * SECOND;
+  },
+  'run takes'(world, value) {
+    world.faults.runMs = value;
+  },
+  'API away or back'(world) {
+    world.faults.apiAway = !world.faults.apiAway;
+  },
+};
+
+type DoScript = (world: World, script: Person, value: number, id: number) => void;
+
+const perScript: Record<string, DoScript> = {
+  'suspend or resume'(world, script) {
+    script.suspend = !script.suspend;
+    world.apply(script);
+  },
+  window(world, script, value, id) {
+    script.windowNs = BigInt(value) * SECOND;
+    script.hash = `h${id}`;
+    world.apply(script);
+  },
+  policy(world, script, value) {
+    script.policy = (['All', 'Coalesce', 'Skip'] as const)[value] ?? 'All';
+    world.apply(script);
+  },
+  recreate(world, script, _, id) {
+    script.isDeleted = true;
+    world.apply(script);
+    const again = { ...script, uid: `${script.uid}-${id}`, isDeleted: false };
+    world.scripts.push(again);
+    world.apply(again);
+  },
+  manual: (world, { uid }, _, id) => void world.acting?.dispatch?.runNow(uid, `token-${id}`),
+  hold(world, script) {
+    world.acting?.dispatch?.hold(script.uid);
+    world.apply({ ...script });
+    world.acting?.dispatch?.hold(script.uid);
+  },
+};
+
+async function apply(world: World, one: Step, id: number): Promise<void> {
+  if (one.kind === 'pass') return world.pass(one.value);
+  if (one.kind === 'run') {
+    world.faults.run = one.value;
+    return undefined;
   }
-  if (script === undefined) return undefined;
-  switch (one.kind) {
-    case 'suspend or resume':
-      script.suspend = !script.suspend;
-      break;
-    case 'window':
-      script.windowNs = BigInt(one.value) * SECOND;
-      script.hash = `h${id}`;
-      break;
-    case 'policy':
-      script.policy = (['All', 'Coalesce', 'Skip'] as const)[one.value] ?? 'All';
-      break;
-    case 'recreate':
-      script.isDeleted = true;
-      world.apply(script);
-      world.scripts.push({ ...script, uid: `${script.uid}-${id}`, isDeleted: false });
-      world.apply(world.scripts.at(-1) ?? script);
-      return undefined;
-    case 'manual':
-      void world.acting?.dispatch?.runNow(script.uid, `token-${id}`);
-      return undefined;
-    case 'hold':
-      world.acting?.dispatch?.hold(script.uid);
-      return undefined;
-    default:
-      one satisfies never;
-  }
-  world.apply(script);
+  const value = 'value' in one ? one.value : 0;
+  const script = world.scripts.filter(({ isDeleted }) => !isDeleted)[value % 3];
+  whole[one.kind]?.(world, value, id);
+  if (script !== undefined) perScript[one.kind]?.(world, script, value, id);
   return undefined;
 }
 
