@@ -12,6 +12,7 @@ import { collect } from './dump/collect.ts';
 import { version } from './version.ts';
 
 const HELP = `Usage: sluice dump [TARGET] [--namespace NAME] [--kubeconfig FILE] [--context NAME] [--tail LINES]
+                   [--pods N]
 
 Gathers what a report about an installation needs: OtelPlugins, ExportScripts, what the operator made, pods, the ends of their
 logs, events, metrics, nodes. It uses your own rights; what you may not read is named in dump.yaml and left out.
@@ -25,6 +26,7 @@ be told; texts of scripts, names and addresses are in it. Look through it before
   --kubeconfig FILE   the cluster (KUBECONFIG, else ~/.kube/config)
   --context NAME      of the kubeconfig (its current one)
   --tail LINES        of each container's log (2000)
+  --pods N            pods whose logs and metrics are read, those that are not ready first (50)
   --help              this text
 `;
 
@@ -44,11 +46,14 @@ export const dump: Command = {
         kubeconfig: { type: 'string' },
         context: { type: 'string' },
         tail: { type: 'string', default: '2000' },
+        pods: { type: 'string', default: '50' },
       },
     });
     if (positionals.length > 1) throw new UsageError('name one folder or one file that ends in .tar');
     const tailLines = Number(values.tail);
     if (!Number.isSafeInteger(tailLines) || tailLines < 1) throw new UsageError('--tail is a number of lines');
+    const podsMax = Number(values.pods);
+    if (!Number.isSafeInteger(podsMax) || podsMax < 0) throw new UsageError('--pods is a number of pods');
     const { namespace, kubeconfig, context } = values;
     if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace))
       throw new UsageError('--namespace is a name of a namespace');
@@ -92,6 +97,7 @@ export const dump: Command = {
         bundle,
         namespace,
         tailLines,
+        podsMax,
         version,
         nowMs,
         onProgress: (what) => void (io.stderr.isTTY === true && io.stderr.write(`\u001b[2K\r${what}`)),

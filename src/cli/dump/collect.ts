@@ -12,6 +12,8 @@ export interface CollectOptions {
   readonly namespace: string;
   /** Of each container's log. */
   readonly tailLines: number;
+  /** Whose logs and metrics are read; those that are not ready first. */
+  readonly podsMax: number;
   readonly version: string;
   readonly nowMs: number;
   readonly onProgress: (what: string) => void;
@@ -39,7 +41,10 @@ const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? val
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 const OURS = 'labelSelector=app.kubernetes.io%2Fname%3Dsluice';
 const PORTS = { health: 8081, metrics: 9090 };
+/** What a node that is away costs: its kubelet does not answer, and is not asked twice. */
+const LOG_MS = 10_000;
 const PROXY_MS = 5000;
+const PODS_AT_ONCE = 8;
 
 /** Lists of the installation's namespace, under these file names. */
 const LISTS: Readonly<Record<string, readonly [string, string]>> = {
@@ -134,23 +139,38 @@ export async function collect(options: CollectOptions): Promise<Collected> {
 
   const pods = await attempt('pods', () => items(`/api/v1/namespaces/${namespace}/pods?${OURS}`));
   if (pods !== undefined) addYaml(`${namespace}/pods.yaml`, pods.map(cleaned));
-  for (const pod of pods ?? []) {
+  const isReady = (pod: unknown): boolean =>
+    list(field(pod, 'status', 'conditions')).some(
+      (condition) => field(condition, 'type') === 'Ready' && field(condition, 'status') === 'True',
+    );
+  const sorted = [...(pods ?? [])].sort((a, b) => Number(isReady(a)) - Number(isReady(b)));
+  for (const pod of sorted.slice(options.podsMax))
+    problems.push({ what: `log of ${text(field(pod, 'metadata', 'name'))}`, why: 'left out, see --pods' });
+  const waiting = sorted.slice(0, options.podsMax);
+  const worker = async (): Promise<void> => {
+    for (let pod = waiting.shift(); pod !== undefined; pod = waiting.shift()) await readPod(pod);
+  };
+  await Promise.all(Array.from({ length: PODS_AT_ONCE }, worker));
+
+  async function readPod(pod: unknown): Promise<void> {
     const name = text(field(pod, 'metadata', 'name'));
     const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
     const statuses = [
       ...list(field(pod, 'status', 'initContainerStatuses')),
       ...list(field(pod, 'status', 'containerStatuses')),
     ];
+    const readLog = async (container: string, query: string, suffix: string): Promise<void> => {
+      const parameters = `container=${container}&timestamps=true&tailLines=${String(options.tailLines)}${query}`;
+      const answer = await get(`${path}/log?${parameters}`, { accept: '*/*', timeoutMs: LOG_MS });
+      add(`${namespace}/logs/${name}.${container}${suffix}.log`, answer.toString('utf8'));
+    };
     for (const status of statuses) {
       const container = text(field(status, 'name'));
-      const log = async (previous: boolean): Promise<void> => {
-        const query = `container=${container}&timestamps=true&tailLines=${String(options.tailLines)}${previous ? '&previous=true' : ''}`;
-        const content = (await get(`${path}/log?${query}`, { accept: '*/*' })).toString('utf8');
-        add(`${namespace}/logs/${name}.${container}${previous ? '.previous' : ''}.log`, content);
-      };
-      await attempt(`log of ${name} ${container}`, () => log(false));
+      await attempt(`log of ${name} ${container}`, () => readLog(container, '', ''));
       if (Number(field(status, 'restartCount') ?? 0) > 0)
-        await attempt(`log of ${name} ${container} before its restart`, () => log(true));
+        await attempt(`log of ${name} ${container} before its restart`, () =>
+          readLog(container, '&previous=true', '.previous'),
+        );
     }
     for (const [port, page] of [
       [PORTS.metrics, 'metrics'],
