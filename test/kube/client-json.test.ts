@@ -57,6 +57,14 @@ test('what is cut off or changed is refused as JSON.parse refuses it, or read as
   );
 });
 
+test.each(['[{"a":1} {"b":2}]', '[{"a":1},,{"b":2}]', '[,{"a":1}]', '[{"a":1},]', '[{"a":1}', '[{"a":1}}'])(
+  '%s is no array',
+  async (items) => {
+    const body = Buffer.from(`{"metadata":{"resourceVersion":"5"},"items":${items}}`);
+    await expect(parseList(CONFIG_MAPS, body, 0)).rejects.toThrow('about configmaps is no JSON');
+  },
+);
+
 test('null items, no items, no list', async () => {
   const parse = (text: string): Promise<unknown> => parseList(CONFIG_MAPS, Buffer.from(text), 0);
   await expect(parse('{"metadata":{"resourceVersion":"5"},"items":null}')).resolves.toMatchObject({ items: [] });

@@ -1,4 +1,5 @@
 // R1–R6, R9: what the reflector asks for, and when, by the bytes that it gets. Real sockets, the clock's hands turned by the test.
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openKubeClient, type OpenKubeClient } from '../../src/kube/client.ts';
 import { startReflector, type ReflectedStore, type ReflectorOptions } from '../../src/kube/reflector.ts';
@@ -376,7 +377,13 @@ describe('watching', () => {
     expect(store.get('a', 'one')?.metadata.resourceVersion).toBe('11');
     expect(new Set(errors)).toEqual(new Set(['listener: index', 'listener: listener', 'transform: transform']));
     watch.end();
-    expect((await afterBackoff(store)).query.get('resourceVersion')).toBe('13');
+    const next = await afterBackoff(store);
+    expect(next.query.get('resourceVersion')).toBe('13');
+    next.answer(410, expired);
+    (await afterBackoff(store)).answer(200, list('12', ['one', 'three']));
+    await server.next();
+    expect(store.get('a', 'one')?.metadata.resourceVersion).toBe('11');
+    expect([store.get('a', 'two'), store.get('a', 'three')]).toEqual([undefined, undefined]);
   });
 
   test('a reporter that throws itself ends nothing either', async () => {
@@ -391,6 +398,17 @@ describe('watching', () => {
 });
 
 describe('stopping', () => {
+  test('a watch that has ended leaves nothing with the signal of the process', async () => {
+    const store = start();
+    let watch = await watching();
+    const before = getEventListeners(stop.signal, 'abort').length;
+    for (let times = 0; times < 5; times++) {
+      watch.reset();
+      watch = await afterBackoff(store);
+    }
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(before);
+  });
+
   test.each<[string, (store: ReflectedStore<ConfigMap>) => Promise<unknown>]>([
     ['before the first answer', () => server.next()],
     ['while it watches', () => watching()],

@@ -196,9 +196,11 @@ describe('own writes', () => {
   test('R12: the object that was written is gone: nothing to wait for; another of its name going says nothing', async () => {
     const { clock, store, writes } = made();
     writes.wrote(thing('a', '2', '5'));
-    const settled = writes.settled('n', 'a');
+    let isSettled = false;
+    const settled = writes.settled('n', 'a').finally(() => (isSettled = true));
     store.remove(thing('a', '1', '2'));
     await clock.settle(1000);
+    expect(isSettled).toBe(false);
     store.set(thing('a', '2', '5'));
     expect(await settled).toBe(true);
     writes.wrote(thing('a', '2', '9'));
