@@ -29,45 +29,11 @@ import { waitFor } from '../cluster/instance.ts';
 import { leftovers } from '../cluster/leftovers.ts';
 import { programImage } from '../cluster/test-images.ts';
 import { nginxMissing } from '../servers/nginx.ts';
+import { AGENT_GROUP, NGINX, NGINX_CONF, PROBE, PROBE_POD, webObjects } from './node-pods.ts';
 
-const PROBE = join(process.cwd(), 'build', 'sluice-probe');
 const suite = nodesMissing === undefined && nginxMissing === undefined ? describe : describe.skip;
 if (nginxMissing !== undefined) process.stderr.write(`\n*** SKIPPED: two nodes on one kernel: ${nginxMissing} ***\n\n`);
-const AGENT_GROUP = 65_532;
 const NODES = ['n1', 'n2'] as const;
-const NGINX = '/usr/sbin/nginx';
-const NGINX_CONF = `daemon off; master_process off; pid /tmp/nginx.pid; error_log stderr error; user root;
-events { worker_connections 64; }
-http {
-  access_log off; client_body_temp_path /tmp; proxy_temp_path /tmp; fastcgi_temp_path /tmp; uwsgi_temp_path /tmp; scgi_temp_path /tmp;
-  server { listen 8080; location / { return 200 "hello"; } }
-}
-`;
-
-/** The probe's container: uid 0 with two capabilities, nothing of the host but its process ids. */
-const PROBE_POD = {
-  hostPID: true,
-  securityContext: { fsGroup: AGENT_GROUP, seccompProfile: { type: 'RuntimeDefault' } },
-  terminationGracePeriodSeconds: 5,
-  automountServiceAccountToken: false,
-  containers: [
-    {
-      name: 'probe',
-      image: 'localhost/probe:1',
-      imagePullPolicy: 'Never',
-      command: [PROBE, '--socket', '/run/sluice/probe.sock', '--socket-gid', String(AGENT_GROUP), '--cgroup', 'pods'],
-      securityContext: {
-        runAsUser: 0,
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ['ALL'], add: ['BPF', 'PERFMON'] },
-      },
-      volumeMounts: [{ name: 'run', mountPath: '/run/sluice' }],
-    },
-  ],
-  volumes: [{ name: 'run', emptyDir: {} }],
-};
-
 suite('two nodes on one kernel', () => {
   let cluster: Cluster;
   let client: OpenKubeClient;
@@ -76,50 +42,9 @@ suite('two nodes on one kernel', () => {
   const agents = new Map<string, { agent: Agent; lines: string[] }>();
 
   const apply = (object: object) => cluster.kubectl(['apply', '-f', '-'], { input: object });
-  const meta = (namespace: string, name: string) => ({ name, namespace, labels: { app: name } });
   /** A web server with one pod on each node, behind a Service. */
   const deployWeb = async (namespace: string): Promise<void> => {
-    const labels = { app: 'web' };
-    await apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-    await apply({
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: meta(namespace, 'web'),
-      spec: {
-        replicas: 2,
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: {
-            terminationGracePeriodSeconds: 0,
-            topologySpreadConstraints: [
-              {
-                maxSkew: 1,
-                topologyKey: 'kubernetes.io/hostname',
-                whenUnsatisfiable: 'DoNotSchedule',
-                labelSelector: { matchLabels: labels },
-              },
-            ],
-            volumes: [{ name: 'tmp', emptyDir: {} }],
-            containers: [
-              {
-                name: 'server',
-                image: 'localhost/nginx:1',
-                imagePullPolicy: 'Never',
-                command: [NGINX, '-e', 'stderr', '-c', '/etc/web.conf'],
-                volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
-              },
-            ],
-          },
-        },
-      },
-    });
-    await apply({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: meta(namespace, 'web'),
-      spec: { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
-    });
+    for (const object of webObjects(namespace)) await apply(object);
     await cluster.kubectl(['-n', namespace, 'rollout', 'status', 'deployment/web', '--timeout=60s'], {
       timeoutMs: 90_000,
     });
