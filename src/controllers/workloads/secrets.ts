@@ -10,7 +10,6 @@ import {
   type CertificateDurations,
   type CertificateFacts,
   type CertificatePlan,
-  type CertificateState,
   type LeafFacts,
 } from './certificates.ts';
 import { issueAuthority, issueLeaf, type IssuedCertificate } from './issue.ts';
@@ -116,10 +115,6 @@ function contentsOf(secrets: CertificateSecrets, namespace: string): Contents {
   const leaves = { operator: leafOf('operator'), runtime: leafOf('runtime'), collector: leafOf('collector') };
   return { current, next, previous, leaves };
 }
-
-/** The facts in Secrets. */
-export const certificateState = (secrets: CertificateSecrets, namespace: string): CertificateState<Component> =>
-  contentsOf(secrets, namespace);
 
 export interface CertificateChange {
   readonly plan: CertificatePlan<Component>;

@@ -6,7 +6,7 @@ import { ApiError, type KubeClient, type KubeObject, type ResourceType } from '.
 import type { Child } from './objects.ts';
 
 /** Of the object as it was sent last, itself left out. */
-export const APPLIED_HASH = 'sluice.dev/applied-hash';
+const APPLIED_HASH = 'sluice.dev/applied-hash';
 const FIELD_MANAGER = 'sluice';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -40,7 +40,7 @@ describeCluster('objects of the operator on an API server', () => {
   }, 600_000);
   afterAll(() => world?.stop());
 
-  test('X3, C24, C27: are made with the rights of config/rbac, by world.apply, owned by the Deployment', async () => {
+  test('X3, C24, C27: are made with the rights of config/rbac, by apply, owned by the Deployment', async () => {
     const uid = await world.ownUid();
     expect(world.failures).toEqual([]);
     for (const [kind, name] of CHILDREN) {
@@ -68,7 +68,7 @@ describeCluster('objects of the operator on an API server', () => {
     });
   });
 
-  test('C28: nothing is world.written while nothing differs, whatever else changes', async () => {
+  test('C28: nothing is written while nothing differs, whatever else changes', async () => {
     await world.settled();
     const before = world.written().length;
     await world.plane.kubectl(['annotate', 'daemonset', 'sluice-collector', '-n', NAMESPACE, 'example.com/note=1']);
