@@ -120,3 +120,6 @@ process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   signal: stop.signal,
 });
+// A connection that was being made when its client was closed (grpc-js) holds the process until the kernel gives it up, which
+// takes minutes where the peer's address is gone.
+if (stop.signal.aborted) setTimeout(() => process.exit(), 1000).unref();
