@@ -80,6 +80,9 @@ export const WORKLOAD: Reasons = {
   Starting: no('pods are being started', 'wait'),
   Deploying: no('the workload is being made', 'wait'),
   Terminating: no('a pod is being deleted', 'wait'),
+  NameTaken: no('an object that the operator does not own has a name that it needs', 'rename or delete it'),
+  NotApplied: no('the API server does not take an object of the workloads', MESSAGE_SAYS),
+  OwnerNotFound: no("the operator's own Deployment is not there", 'install with config/default'),
 };
 
 export const EXPORT_FAILING = no(
