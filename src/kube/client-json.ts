@@ -17,6 +17,18 @@ export function parseObject<T extends KubeObject>(type: ResourceType<T>, body: B
   return value as T;
 }
 
+/** Undefined for an empty body, text for what is no JSON (`/livez` says `ok`). */
+export function parseRaw(body: Buffer): unknown {
+  const text = body.toString('utf8');
+  if (text === '') return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    return text;
+  }
+}
+
 /** Rejects where it is no JSON, or no list of the API server. */
 export async function parseList<T extends KubeObject>(
   type: ResourceType<T>,
@@ -62,13 +74,13 @@ function page<T extends KubeObject>(type: ResourceType<T>, text: string, items: 
 function parseJson(type: ResourceType, text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw noJson(type, error);
+  } catch {
+    // without what JSON.parse says: it quotes the text, which may be a Secret
+    throw noJson(type);
   }
 }
 
-const noJson = (type: ResourceType, cause?: unknown): Error =>
-  new Error(`the API server's answer about ${type.plural} is no JSON`, { cause });
+const noJson = (type: ResourceType): Error => new Error(`the API server's answer about ${type.plural} is no JSON`);
 
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [BRACE, END_BRACE, BRACKET, END_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];

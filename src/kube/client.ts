@@ -5,7 +5,7 @@ import { NO_METRICS, type Metrics } from '../model/metrics.ts';
 import { SYSTEM_CLOCK, type Clock } from './timers.ts';
 import type { KubeAccess } from './config.ts';
 import { objectPath, query } from './client-path.ts';
-import { parseList, parseObject } from './client-json.ts';
+import { parseList, parseObject, parseRaw } from './client-json.ts';
 import { openTransport, type KubeRequest } from './transport.ts';
 import { createLimiter } from './transport-limit.ts';
 import { NO_RETRY, REQUEST_RETRY } from './transport-retry.ts';
@@ -209,8 +209,7 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
         idempotent: method === 'GET',
         signal: read?.signal,
       });
-      const parsed: unknown = response.body.length === 0 ? undefined : JSON.parse(response.body.toString('utf8'));
-      return parsed;
+      return parseRaw(response.body);
     },
 
     close: () => transport.close(),

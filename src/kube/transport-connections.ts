@@ -1,7 +1,8 @@
 // Two pools for one API server: short requests, and watches, so that hundreds of watches never stand before a status write.
 // Both are made anew when TLS material changes; what still runs on the old ones ends by itself.
-import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { Credentials, KubeAccess, TlsMaterial } from './config.ts';
+import { connectThrough } from './transport-proxy.ts';
 
 export interface Connections {
   request(options: Omit<Dispatcher.RequestOptions, 'origin'>): Promise<Dispatcher.ResponseData>;
@@ -35,18 +36,24 @@ interface Pool {
 }
 
 function pool(access: KubeAccess, connections: number | null): Pool {
+  const open = new Set<Dispatcher>();
   let current: { readonly tlsId: string; readonly dispatcher: Dispatcher } | undefined;
   return {
     of: ({ tls, tlsId }) => {
       if (current?.tlsId !== tlsId) {
-        void current?.dispatcher.close();
+        const old = current?.dispatcher;
+        old?.close().then(
+          () => open.delete(old),
+          () => open.delete(old),
+        );
         current = { tlsId, dispatcher: makeDispatcher(access, tls, connections) };
+        open.add(current.dispatcher);
       }
       const { dispatcher } = current;
       return { request: (options) => dispatcher.request({ ...options, origin: access.server }) };
     },
     close: async () => {
-      await current?.dispatcher.destroy();
+      await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));
     },
   };
 }
@@ -55,8 +62,5 @@ function makeDispatcher(access: KubeAccess, tls: TlsMaterial, connections: numbe
   const connect = { ...tls, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS, timeout: 10_000 };
   const shared = { connections, allowH2: false, pipelining: 1, keepAliveTimeout: 30_000 };
   const { proxyUrl } = access;
-  if (proxyUrl === undefined) return new Agent({ ...shared, connect });
-  if (!/^https?:/.test(proxyUrl))
-    throw new Error(`the kubeconfig's proxy-url must be http:// or https://, not ${proxyUrl}`);
-  return new ProxyAgent({ ...shared, uri: proxyUrl, requestTls: connect });
+  return new Agent({ ...shared, connect: proxyUrl === undefined ? connect : connectThrough(proxyUrl, connect) });
 }

@@ -65,7 +65,6 @@ export function openTransport(options: TransportOptions): Transport {
     credentials: Credentials,
     limits: { headersTimeout: number; bodyTimeout: number; signal: AbortSignal | undefined },
   ): Promise<Dispatcher.ResponseData> => {
-    await options.limiter?.acquire(limits.signal);
     try {
       const response = await on.request({
         path: request.path,
@@ -123,6 +122,8 @@ export function openTransport(options: TransportOptions): Transport {
     request: async (request) => {
       for (let retries = 0; ; retries++) {
         try {
+          // outside of the attempt's time limit: it is us who are slow
+          await options.limiter?.acquire(request.signal);
           return await attempt(request);
         } catch (error) {
           if (retries > 0 && error instanceof ApiError && error.status === request.doneStatus) {
@@ -136,6 +137,7 @@ export function openTransport(options: TransportOptions): Transport {
       }
     },
     stream: async (request, silenceMs) => {
+      await options.limiter?.acquire(request.signal);
       const response = await authenticated((credentials) =>
         dispatch(connections.forWatches(credentials), request, credentials, {
           headersTimeout: request.timeoutMs ?? options.timeoutMs,

@@ -1,5 +1,5 @@
 // The body of a watch: one JSON object a line, in chunks that end anywhere. Lines are cut on bytes, so a character that lies in
-// two chunks stays whole.
+// two chunks stays whole. No error says anything of a line's content: it may be a Secret.
 import { statusFields, cut } from './transport-body.ts';
 import { ApiError, type KubeObject, type WatchEvent } from './types.ts';
 
@@ -56,14 +56,14 @@ export function decodeEvent<T extends KubeObject>(line: string): WatchEvent<T> {
       seconds === undefined ? undefined : seconds * 1000,
     );
   }
-  if (!isObject(object)) throw new Error(`an event of the watch has no object: ${cut(line)}`);
+  if (!isObject(object)) throw new Error('an event of the watch has no object');
   if (type === 'BOOKMARK') {
     const version: unknown = object.metadata.resourceVersion;
     if (typeof version !== 'string') throw new Error('a bookmark without a resourceVersion');
     return { type, resourceVersion: version };
   }
   if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED') {
-    throw new Error(`an event of the watch of unknown type: ${cut(line)}`);
+    throw new Error('an event of the watch is of no known type');
   }
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the caller names the shape of its kind
   return { type, object: object as T };
@@ -73,10 +73,10 @@ function parse(line: string): { readonly type: unknown; readonly object: unknown
   let value: unknown;
   try {
     value = JSON.parse(line);
-  } catch (error) {
-    throw new Error(`an event of the watch is no JSON: ${cut(line)}`, { cause: error });
+  } catch {
+    throw new Error(`an event of the watch is no JSON (${line.length} characters)`);
   }
-  if (typeof value !== 'object' || value === null) throw new Error(`an event of the watch is no object: ${cut(line)}`);
+  if (typeof value !== 'object' || value === null) throw new Error('an event of the watch is no object');
   return { type: Reflect.get(value, 'type'), object: Reflect.get(value, 'object') };
 }
 

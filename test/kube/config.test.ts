@@ -1,6 +1,9 @@
 // Who we are at the API server: a pod's files, a kubeconfig, and what happens when they change while we run.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -144,6 +147,50 @@ describe('credentials', () => {
     expect(await of({ exec })).toEqual({ ...checked, authorization: 'Bearer plugin' });
   });
 
+  test('a proxy of the kubeconfig is gone through, with TLS inside, and its refusal is told', async () => {
+    const [ours, asked] = [authority('tunnel'), [] as (string | undefined)[]];
+    const secure = await startScriptedServer(ours.leaf);
+    const proxy = createServer().on('connect', (request, socket, head) => {
+      asked.push(request.url, request.headers['proxy-authorization']);
+      if (asked.length > 2) {
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+        return;
+      }
+      const target = connect(Number(new URL(secure.url).port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+        target.write(head);
+        target.pipe(socket).pipe(target);
+      });
+      for (const end of [target, socket]) end.on('error', () => target.destroy());
+    });
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const through = (proxyUrl: string): Promise<KubeAccess> => {
+      const ca = Buffer.from(ours.ca).toString('base64');
+      const cluster = {
+        server: 'https://api.invalid',
+
+        'certificate-authority-data': ca,
+      };
+      return loadKubeAccess({ kubeconfig: kubeconfig({ ...cluster, 'proxy-url': proxyUrl }, { token: 't' }) });
+    };
+    try {
+      const access = await through(`http://user:p%40ss@127.0.0.1:${port}`);
+      const got = open(access).get(CONFIG_MAPS, 'a', 'one');
+      (await secure.next()).answer(200, one);
+      expect([await got, asked]).toEqual([one, ['api.invalid:443', 'Basic dXNlcjpwQHNz']]);
+      await expect(open(access).get(CONFIG_MAPS, 'a', 'one')).rejects.toThrow(
+        `127.0.0.1:${port} refuses a tunnel: HTTP 407`,
+      );
+      const socks = open(await through('socks5://h:1'));
+      await expect(socks.get(CONFIG_MAPS, 'a', 'one')).rejects.toThrow('proxy-url must be http:// or https://');
+    } finally {
+      proxy.close();
+      proxy.closeAllConnections();
+      await secure.stop();
+    }
+  });
+
   test('after a 401 the kubeconfig itself is read again', async () => {
     const access = await loadKubeAccess({ kubeconfig: kubeconfig({ server: 'https://h' }, { token: 'old' }) });
     kubeconfig({ server: 'https://h' }, { token: 'new' });
@@ -191,7 +238,7 @@ describe('credentials', () => {
       '-days',
       '2',
       '-addext',
-      'subjectAltName=IP:127.0.0.1',
+      'subjectAltName=IP:127.0.0.1,DNS:api.invalid',
     ];
     leaf.push('-addext', 'basicConstraints=CA:FALSE', '-CA', path('ca'), '-CAkey', path('ca.key'));
     openssl(...leaf, '-keyout', path('key'), '-out', path('crt'));

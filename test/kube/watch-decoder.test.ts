@@ -1,4 +1,5 @@
 // R6 and R3: bytes of a watch, whatever the network made of them.
+import { inspect } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ApiError, type KubeObject, type WatchEvent } from '../../src/kube/types.ts';
@@ -115,6 +116,18 @@ describe('decodeEvent', () => {
     });
     expect(error({ what: 'ever' })).toMatchObject({ name: 'ApiError', status: 500, reason: '' });
     expect(error(undefined)).toMatchObject({ name: 'ApiError', status: 500 });
+  });
+
+  test('X9: no error tells what was in the line', () => {
+    for (const line of [
+      '{"type":"ADDED","object":{"data":"hunter2"}',
+      '{"type":"hunter2","object":{}}',
+      '"hunter2"',
+      'hunter2',
+    ]) {
+      expect(inspect(attempt(line))).toContain('an event of the watch');
+      expect(inspect(attempt(line))).not.toContain('hunter2');
+    }
   });
 
   test('whatever a line holds, it is an event or an Error with a short message', () => {
