@@ -40,8 +40,9 @@ const probeContainer = (inputs: Inputs): object => ({
     SOCKET,
     '--socket-gid',
     String(NON_ROOT),
+    // never `auto`: where its own place is a surprise it must see nothing rather than everybody's
     '--cgroup',
-    'auto',
+    'pods',
     ...(inputs.settings.collector.hostProcesses ? ['--host-processes'] : []),
   ],
   resources: resourcesOf(inputs.settings.collector.probe.resources),
@@ -72,6 +73,9 @@ function agentContainer(inputs: Inputs): object {
       { name: 'SLUICE_SOCKET', value: SOCKET },
       { name: 'SLUICE_TABLE_BUDGET', value: String(quantityBytes(collector.tableBudget)) },
       { name: 'SLUICE_HOST_PROCESSES', value: String(collector.hostProcesses) },
+      ...(collector.insideRanges.length === 0
+        ? []
+        : [{ name: 'SLUICE_INSIDE_RANGES', value: collector.insideRanges.join(',') }]),
     ],
     ports: [
       containerPort('flight', ports.flight),

@@ -64,6 +64,8 @@ export interface Settings {
     readonly tableBudget: Quantity;
     /** Whether processes of the host that belong to no pod are reported. */
     readonly hostProcesses: boolean;
+    /** CIDRs of pods and services on any node: of a call to a peer in them only the server's node makes a row. */
+    readonly insideRanges: readonly string[];
     /** Whether the probe looks for TLS libraries in processes, which needs two more capabilities. */
     readonly libraryDiscovery: boolean;
     /** Nodes, or a part of them with `%`. */
@@ -247,6 +249,7 @@ export const settingsSchema: JsonSchema = object<Settings>({
     ...placement([{ operator: 'Exists' }]),
     tableBudget: { ...quantity('a number of bytes such as 256Mi'), default: '256Mi' },
     hostProcesses: flag(false),
+    insideRanges: list(cidr, 'a list of ranges', 64),
     libraryDiscovery: flag(false),
     maxUnavailable: {
       type: ['string', 'integer'],

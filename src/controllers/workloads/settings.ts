@@ -100,6 +100,11 @@ const RULES: readonly Rule[] = [
     message: 'must be ranges such as 10.0.0.0/8 or fd00::/8',
   },
   {
+    path: ['collector', 'insideRanges'],
+    holds: ({ collector }) => collector.insideRanges.every(isRange),
+    message: 'must be ranges such as 10.0.0.0/8 or fd00::/8',
+  },
+  {
     path: ['runtime', 'allowedEndpointRanges'],
     holds: ({ runtime }) => runtime.allowedEndpointRanges.every(isRange),
     message: 'must be ranges such as 10.0.0.0/8 or fd00::/8',
