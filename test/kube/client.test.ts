@@ -6,9 +6,11 @@ import { loadKubeAccess } from '../../src/kube/config.ts';
 import {
   CONFIG_MAPS,
   CUSTOM_RESOURCE_DEFINITIONS,
+  ENDPOINT_SLICES,
   NAMESPACES,
   SECRETS,
   type ConfigMap,
+  type EndpointSlice,
 } from '../../src/kube/resources.ts';
 import {
   ApiError,
@@ -265,6 +267,18 @@ describeCluster('the client', () => {
     expect([bare?.metadata.labels, bare?.data]).toEqual([{ parity: 'even' }, undefined]);
     const secrets = await client.list(SECRETS, { namespace: 'pages' });
     expect([secrets.items, secrets.continue]).toEqual([[], undefined]);
+  });
+
+  test('finds the pods of a service by its slices', async () => {
+    const slice: EndpointSlice = {
+      metadata: { namespace: NS, name: 'svc-1', labels: { 'kubernetes.io/service-name': 'svc' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['10.1.2.3'], conditions: { ready: true }, nodeName: 'n1' }],
+      ports: [{ name: 'flight', port: 7444, protocol: 'TCP' }],
+    };
+    await client.create(ENDPOINT_SLICES, slice, as('sluice'));
+    const { items } = await client.list(ENDPOINT_SLICES, { labelSelector: 'kubernetes.io/service-name=svc' });
+    expect(items).toMatchObject([{ endpoints: slice.endpoints, ports: slice.ports }]);
   });
 
   test('as a service account it may what its role says; 403 names what it may not', async () => {
