@@ -108,6 +108,19 @@ export async function rolledOut(cluster: Cluster, namespace: string, kind: strin
   await cluster.kubectl([...args, '--namespace', namespace, '--timeout=120s'], { timeoutMs: 130_000 });
 }
 
+/** Changes single-word values of the settings file; the operator follows when its kubelet has brought the file. */
+export async function changeSettings({ kubectl }: Cluster, values: Readonly<Record<string, string>>): Promise<void> {
+  const map = ['get', 'configmap', 'sluice-settings', '-n', NAMESPACE, '-o', 'jsonpath={.data.sluice\\.yaml}'];
+  let text = await kubectl(map);
+  for (const [name, value] of Object.entries(values)) {
+    const line = new RegExp(`\\b${name}: \\S+`);
+    if (!line.test(text)) throw new Error(`the settings have no ${name}`);
+    text = text.replace(line, `${name}: ${value}`);
+  }
+  const patch = JSON.stringify({ data: { 'sluice.yaml': text } });
+  await kubectl(['patch', 'configmap', 'sluice-settings', '-n', NAMESPACE, '--type=merge', '-p', patch]);
+}
+
 /** Asks every 300 ms until there is an answer. Rejects after `timeoutMs` with what was said last. */
 export async function until<T>(
   what: string,

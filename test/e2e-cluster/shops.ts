@@ -77,6 +77,8 @@ export interface LoadOptions {
   /** Between two requests of one of the connections, in milliseconds, on average. */
   readonly pauseMs?: number;
   readonly connections?: number;
+  /** Begins anew when it ended, or when its node has come back. */
+  readonly isEndless?: boolean;
 }
 
 /** Pods that ask every shop, one on each node. */
@@ -86,7 +88,7 @@ export const loadObjects = (nodes: readonly string[], options: LoadOptions): obj
       name: `${options.name}-${node}`,
       namespace: VISITORS,
       nodeName: node,
-      restartPolicy: 'Never',
+      restartPolicy: options.isEndless === true ? 'Always' : 'Never',
       volumes: [PROGRAMS],
       container: nodeContainer('visitors', {
         TARGETS: SHOPS.map((shop) => `http://${shop.name}.${shop.namespace}.svc.cluster.local:8080`).join(' '),

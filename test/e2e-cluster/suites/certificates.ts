@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect } from '@jest/globals';
 import type { Checks } from '../checks.ts';
-import { NAMESPACE, until, type Product } from '../product.ts';
+import { changeSettings, NAMESPACE, until, type Product } from '../product.ts';
 
 const LEAF_VALIDITY = '60s';
 const RENEW_EVERY = '20s';
@@ -27,14 +27,8 @@ export function certificateSuites(getProduct: () => Product, { test }: Checks): 
     begin: () =>
       describe('certificates', () => {
         test('changed settings are in force without a restart', async () => {
-          const { kubectl } = getProduct().cluster;
-          const map = ['get', 'configmap', 'sluice-settings', '-n', NAMESPACE, '-o', 'jsonpath={.data.sluice\\.yaml}'];
-          const settings = (await kubectl(map))
-            .replace(/leafValidity: \w+/, `leafValidity: ${LEAF_VALIDITY}`)
-            .replace(/renewEvery: \w+/, `renewEvery: ${RENEW_EVERY}`);
           failures = counted();
-          const patch = JSON.stringify({ data: { 'sluice.yaml': settings } });
-          await kubectl(['patch', 'configmap', 'sluice-settings', '-n', NAMESPACE, '--type=merge', '-p', patch]);
+          await changeSettings(getProduct().cluster, { leafValidity: LEAF_VALIDITY, renewEvery: RENEW_EVERY });
           await until(
             'certificates of a minute',
             async () => (await certificateOf('runtime')).validToDate.getTime() < Date.now() + 120_000,

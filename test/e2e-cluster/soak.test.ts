@@ -1,0 +1,80 @@
+// `make soak`: faults in random order for as long as SLUICE_SOAK says (minutes), with an authority and certificates of minutes,
+// both nodes crashing in turn, the runtime's and the receiver's too. Left out without it: `product.test.ts` has the short form.
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { nodesMissing } from '../cluster/cluster.ts';
+import { otelCollectorMissing } from '../servers/otelcol.ts';
+import { captureMissing, skipping } from '../e2e/harness.ts';
+import { diagnose } from './diagnose.ts';
+import { changeSettings, NAMESPACE, startProduct, type Product } from './product.ts';
+import { startTrial } from './trial.ts';
+
+const minutes = Number(process.env['SLUICE_SOAK'] ?? 0);
+const missing = nodesMissing ?? otelCollectorMissing ?? captureMissing;
+const suite = minutes === 0 || skipping('faults at random on real nodes', missing) ? describe.skip : describe;
+const seed = Number(process.env['SLUICE_SEED'] ?? Date.now() % 2 ** 31);
+
+/** mulberry32 */
+function randomFrom(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let value = Math.imul(state ^ (state >>> 15), 1 | state);
+    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
+    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+suite(`faults at random for ${minutes} minutes, SLUICE_SEED=${seed}`, () => {
+  let product: Product;
+  beforeAll(async () => {
+    product = await startProduct({ name: 'e2e-soak', lifeMs: (minutes + 20) * 60_000 });
+    await changeSettings(product.cluster, { leafValidity: '2m', renewEvery: '30s' });
+  }, 600_000);
+  afterAll(async () => product?.stop(), 120_000);
+
+  test(
+    'no window is lost, none doubled, what was missing is named',
+    async () => {
+      const random = randomFrom(seed);
+      const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+      const trial = await startTrial(product);
+      const { cluster } = product;
+      const runtimeNode = (): Promise<string> => trial.nodeOf('sluice-runtime-0');
+      const faults: Readonly<Record<string, () => Promise<void>>> = {
+        agent: () => trial.killPart('agent', pick(cluster.nodes)),
+        probe: () => trial.killPart('probe', pick(cluster.nodes)),
+        runtime: async () => trial.killPart('runtime', await runtimeNode()),
+        leader: () => trial.killLeader(),
+        'runtime and agent': async () => {
+          await trial.killPart('agent', pick(cluster.nodes));
+          await trial.killPart('runtime', await runtimeNode());
+        },
+        'runtime pod': async () => {
+          const args = ['delete', 'pod', 'sluice-runtime-0', '-n', NAMESPACE, '--timeout=60s'];
+          await cluster.kubectl(args, { timeoutMs: 70_000 });
+        },
+        'API server': async () => {
+          await cluster.kill('apiserver');
+          await cluster.restart('apiserver');
+        },
+        node: () =>
+          trial.crash(pick(cluster.nodes), () => new Promise((resolve) => setTimeout(resolve, random() * 90_000))),
+      };
+      const end = Date.now() + minutes * 60_000;
+      try {
+        while (Date.now() < end) {
+          const what = pick(Object.keys(faults));
+          process.stderr.write(`${new Date().toISOString()} ${what}\n`);
+          await trial.trouble(what, faults[what] ?? (() => Promise.resolve()));
+        }
+        const { seen, ...wrong } = await trial.verdict();
+        process.stderr.write(`${JSON.stringify(seen)}\n`);
+        expect(wrong).toEqual({ windows: [], twice: [], counts: [], unnamed: [] });
+      } catch (error) {
+        process.stderr.write(await diagnose(cluster.kubectl));
+        throw error;
+      }
+    },
+    (minutes + 15) * 60_000,
+  );
+});
