@@ -10,24 +10,25 @@ const seen: { readonly atMs: number; readonly key: string; readonly taken: boole
 
 const accepted = (): string[] => readFileSync(process.env['KEY'] ?? '/key/token', 'utf8').split(/\s+/);
 
-createHttp2Server((request, response) => {
-  const { stream } = response;
-  const key = String(request.headers['api-key'] ?? '');
+const server = createHttp2Server();
+server.on('stream', (stream, asked) => {
+  const key = String(asked['api-key'] ?? '');
   const taken = accepted().includes(key);
-  request.resume().on('end', () => {
+  stream.on('error', () => {});
+  stream.resume().on('end', () => {
     seen.push({ atMs: Date.now(), key, taken });
     const headers = { ':status': 200, 'content-type': 'application/grpc' };
-    if (!taken)
-      return stream.respond(
-        { ...headers, 'grpc-status': UNAUTHENTICATED, 'grpc-message': `who is ${key}` },
-        { endStream: true },
-      );
+    if (!taken) {
+      const refusal = { 'grpc-status': UNAUTHENTICATED, 'grpc-message': `who is ${key}` };
+      return stream.respond({ ...headers, ...refusal }, { endStream: true });
+    }
     stream.respond(headers, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': 0 }));
     // one empty message
-    stream.end(Buffer.alloc(5));
+    return stream.end(Buffer.alloc(5));
   });
-}).listen(4317);
+});
+server.listen(4317);
 
 createServer((socket) => {
   socket.on('error', () => {});

@@ -23,12 +23,9 @@ export function installationSuite(getProduct: () => Product, { test }: Checks): 
   describe('an installation', () => {
     test('no container is privileged; the probe alone has capabilities, and these two', async () => {
       const { kubectl } = getProduct().cluster;
-      const path = 'jsonpath={.items[*].spec.containers}';
-      const said = await kubectl(['get', 'pods', '-n', NAMESPACE, '-o', path]);
-      const containers = said.split('] [').flatMap((part) => {
-        const text = `${part.startsWith('[') ? '' : '['}${part}${part.endsWith(']') ? '' : ']'}`;
-        return JSON.parse(text) as Container[];
-      });
+      const said = await kubectl(['get', 'pods', '-n', NAMESPACE, '-o', 'json']);
+      const pods = JSON.parse(said) as { items: { spec: { containers: Container[] } }[] };
+      const containers = pods.items.flatMap(({ spec }) => spec.containers);
       const rights = new Map(
         containers.map(({ name, securityContext: { privileged, capabilities } }) => [
           name,
