@@ -62,7 +62,8 @@ function decide(schedule: ScriptSchedule, state: ScriptState, facts: ScheduleFac
 // a hash is dear beside the rest of a decision, and a schedule's never changes
 const spreads = new WeakMap<ScriptSchedule, bigint>();
 
-function spreadOf(schedule: ScriptSchedule): bigint {
+/** `spreadNs` of a schedule. */
+export function spreadOf(schedule: ScriptSchedule): bigint {
   let spread = spreads.get(schedule);
   if (spread === undefined) spreads.set(schedule, (spread = spreadNs(schedule.uid, schedule.windowNs)));
   return spread;

@@ -2,6 +2,7 @@
 import type { Metrics } from '../../model/metrics.ts';
 import type { RunOutcome } from '../../model/outcome.ts';
 import type { TimeNs } from '../../model/time.ts';
+import { spreadOf } from '../../schedule/plan.ts';
 import type { RunNotes } from './contract.ts';
 import type { Entry } from './entry.ts';
 import type { Lane } from './lane.ts';
@@ -50,12 +51,12 @@ export function createMeters(metrics: Metrics): Meters {
   };
 }
 
-/** How far the script is behind that is furthest: beyond the one window that it waits for. Suspended ones are not. */
+/** How late the script is that is latest, since its next window was due. Suspended ones are not. */
 export function lagMs(entries: Iterable<Entry>, now: TimeNs): number {
   let most = 0n;
   for (const { state, script, isHeld } of entries) {
     if (state === undefined || state.suspended || isHeld) continue;
-    const lag = now - state.finishedUntil - script.schedule.windowNs;
+    const lag = now - state.finishedUntil - script.schedule.windowNs - spreadOf(script.schedule);
     if (lag > most) most = lag;
   }
   return Number(most / 1_000_000n);

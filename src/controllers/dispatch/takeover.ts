@@ -61,6 +61,13 @@ export async function lead(
     throw error;
   }
 
+  // where nobody has led before no ledger holds anything
+  const isFirst = checkpoints.epochRead === 0 && heard === 0;
+  const { replicas } = options;
+  const note =
+    checkpoints.runtimes ??
+    (isFirst ? { least: replicas, most: replicas, ledgers: new Map<number, string>() } : undefined);
+
   const up = metrics.gauge('sluice_runtime_up');
   const facts = (): readonly RuntimeFact[] =>
     runtimes.facts().map((fact) => ({ ...fact, ...dispatcher.load(fact.ordinal) }));
@@ -79,7 +86,7 @@ export async function lead(
   const runtimes = createRuntimes({
     epoch,
     replicas: options.replicas,
-    note: checkpoints.runtimes,
+    note,
     connect: options.connect,
     store: (note) => checkpoints.store(note),
     onSuperseded: superseded,
