@@ -3,6 +3,7 @@
 import { createSecureContext } from 'node:tls';
 import {
   Client,
+  connectivityState,
   credentials,
   logVerbosity,
   Metadata,
@@ -13,7 +14,7 @@ import {
 } from '@grpc/grpc-js';
 import { identityOf, type Identity } from './identity.ts';
 import { RpcError, rpcErrorOf } from './status.ts';
-import { checkMaterial, TLS_VERSION, type TlsSource } from './tls.ts';
+import { checkMaterial, TLS_VERSION, TlsError, type TlsSource } from './tls.ts';
 
 setLogVerbosity(logVerbosity.NONE);
 
@@ -51,6 +52,8 @@ export interface Channel {
   /** @throws RpcError, or the signal's reason. */
   unary(path: string, request: Uint8Array, options?: CallOptions): Promise<Buffer>;
   stream(path: string, options?: CallOptions): Stream;
+  /** Whether a call would go out at once. Begins to connect where not. */
+  isConnected(): boolean;
   /** Ends all calls. */
   close(): void;
 }
@@ -92,7 +95,7 @@ export function openChannel(options: ChannelOptions): Channel {
   function connect(): Connection {
     if (isClosed) throw new RpcError('CANCELLED', `${peer}: the connection was closed`);
     if (current === undefined) {
-      current = open(options);
+      current = opened(options);
       connections.add(current);
     }
     if (current.expiresMs <= nowMs()) {
@@ -163,6 +166,11 @@ export function openChannel(options: ChannelOptions): Channel {
         replies: repliesOf(call, peer, signal),
       };
     },
+    isConnected() {
+      if (isClosed) return false;
+      const { client } = connect();
+      return client.getChannel().getConnectivityState(true) === connectivityState.READY;
+    },
     close() {
       isClosed = true;
       unsubscribe?.();
@@ -173,8 +181,12 @@ export function openChannel(options: ChannelOptions): Channel {
   };
 }
 
-const reasonOf = (signal: AbortSignal): Error =>
-  signal.reason instanceof Error ? signal.reason : new Error('the call was given up');
+function reasonOf(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Error) return reason;
+  const text = typeof reason === 'object' && reason !== null && 'message' in reason ? reason.message : 'given up';
+  return new Error(String(text), { cause: reason });
+}
 
 async function* repliesOf(
   call: ClientDuplexStream<Uint8Array, Buffer>,
@@ -188,6 +200,16 @@ async function* repliesOf(
     throw rpcErrorOf(error, peer);
   } finally {
     call.cancel();
+  }
+}
+
+/** Certificates that are not there yet, or broken, are like a peer that is not there: it is tried again. */
+function opened(options: ChannelOptions): Connection {
+  try {
+    return open(options);
+  } catch (error) {
+    if (!(error instanceof TlsError)) throw error;
+    throw new RpcError('UNAVAILABLE', `${options.peer}: ${error.message}`, error);
   }
 }
 

@@ -64,9 +64,28 @@ export function openRemoteNode(options: RemoteNodeOptions): RemoteNode {
     return result.value;
   }
 
+  /** Why the last call failed while there was no connection; undefined since one has succeeded. */
+  let down: Error | undefined;
+  /**
+   * Calls on a node that is known to be away fail at once, so that not every run waits for it; the connection is tried in
+   * the background all the time.
+   */
+  async function guarded<T>(call: () => Promise<T>): Promise<T> {
+    if (down !== undefined && !isConnected(channel))
+      throw new RpcError('UNAVAILABLE', `${peer} is away: ${down.message}`, down);
+    try {
+      const value = await call();
+      down = undefined;
+      return value;
+    } catch (error) {
+      if (error instanceof Error && !isConnected(channel)) down ??= error;
+      throw error;
+    }
+  }
+
   return {
     name,
-    state: (signal) => act('state', new Uint8Array(0), decodeState, { signal, timeoutMs: SHORT_MS }),
+    state: (signal) => guarded(() => act('state', new Uint8Array(0), decodeState, { signal, timeoutMs: SHORT_MS })),
     waitForWatermark: (tables, time, signal) =>
       act('watermark', encodeWatermark(tables, time), () => undefined, { signal }),
     loss: (tables: readonly string[], start: TimeNs, end: TimeNs, signal: AbortSignal) =>
@@ -74,6 +93,14 @@ export function openRemoteNode(options: RemoteNodeOptions): RemoteNode {
     query: (fragment, { scope, signal }) => queryOver(channel, peer, fragment, scope, signal),
     close: () => channel.close(),
   };
+}
+
+function isConnected(channel: Channel): boolean {
+  try {
+    return channel.isConnected();
+  } catch {
+    return false;
+  }
 }
 
 function understood<T>(peer: string, read: () => T): T {

@@ -17,6 +17,7 @@ import { encodeFragmentTicket } from '../../src/rpc/flight-ticket.ts';
 import { isRole } from '../../src/rpc/identity.ts';
 import { startRpcServer, type Refusal, type RpcServer } from '../../src/rpc/server.ts';
 import { tlsInMemory, type TlsMaterial } from '../../src/rpc/tls.ts';
+import { faultProxy } from '../e2e/fault-proxy.ts';
 import { s } from '../runtime/harness.ts';
 import { tableNode, type TableNode } from '../runtime/table-node.ts';
 import { createAuthority } from './certificates.ts';
@@ -386,4 +387,18 @@ test('a node that is dead, mute, or somebody else is missing, with the reason, w
   mute.close();
   const imposter = remote(runtime, { isServer: (identity) => isRole(identity, 'sluice-system', 'runtime') });
   await expect(imposter.state(never)).rejects.toThrow(/not who is expected there/);
+});
+
+test('a node that was away is not waited for again, and is asked again once it is back', async () => {
+  const proxy = await faultProxy(server.port, 'hang');
+  const far = remote(runtime, { address: proxy.address });
+  const soon = AbortSignal.timeout(50);
+  await expect(far.state(soon)).rejects.toThrow(/aborted due to timeout/);
+  // no time of its own this time: it answers at once
+  await expect(far.state(never)).rejects.toThrow(/node node-1 \(.*\) is away: .*timeout/);
+  await proxy.set('pass');
+  let state: unknown;
+  while (state === undefined) state = await far.state(never).catch(() => undefined);
+  expect(state).toMatchObject({ startTime: s(0) });
+  await proxy.close();
 });
