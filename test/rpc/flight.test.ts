@@ -398,7 +398,10 @@ test('a node that was away is not waited for again, and is asked again once it i
   await expect(far.state(never)).rejects.toThrow(/node node-1 \(.*\) is away: .*timeout/);
   await proxy.set('pass');
   let state: unknown;
-  while (state === undefined) state = await far.state(never).catch(() => undefined);
+  while (state === undefined) {
+    await new Promise((resolve) => void setImmediate(resolve));
+    state = await far.state(never).catch(() => undefined);
+  }
   expect(state).toMatchObject({ startTime: s(0) });
   await proxy.close();
 });
