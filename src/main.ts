@@ -36,6 +36,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
       load: async () => (await import('./cli/local.ts')).local,
     },
     {
+      name: 'collector',
+      summary: "the role that captures on a cluster's node and serves its tables",
+      load: async () => (await import('./cli/collector.ts')).collector,
+    },
+    {
+      name: 'runtime',
+      summary: 'the role that runs scripts in a cluster and delivers',
+      load: async () => (await import('./cli/runtime.ts')).runtime,
+    },
+    {
       name: 'operator',
       summary: 'the role that follows the two kinds in a cluster, plans and deploys',
       load: async () => (await import('./cli/operator.ts')).operator,
@@ -48,7 +58,7 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; read
   ];
 
 /** Subcommands of later versions: who asks for one learns that it is not here yet. */
-const NOT_YET = ['test', 'collector', 'runtime'];
+const NOT_YET = ['test'];
 
 const overview = (): string =>
   [

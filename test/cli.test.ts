@@ -20,7 +20,7 @@ describe('sluice', () => {
     expect(stderr).toMatch(/check .*\n.*run .*\n.*tables .*\n.*record .*\n.*receive .*\n.*local /);
   });
 
-  test.each(['check', 'run', 'tables', 'record', 'receive', 'local'])(
+  test.each(['check', 'run', 'tables', 'record', 'receive', 'local', 'collector', 'runtime', 'operator', 'dump'])(
     '%s --help tells its usage and is done',
     (name) => {
       const { status, stdout, stderr } = sluice([name, '--help']);
@@ -31,7 +31,10 @@ describe('sluice', () => {
 
   test.each([
     [['nonsense'], /no command 'nonsense'/],
-    [['collector'], /'collector' is not in this version/],
+    [['collector'], /--tls DIR is missing/],
+    [['runtime', '--insecure'], /--state DIR is missing/],
+    [['operator'], /--settings FILE is missing/],
+    [['test'], /'test' is not in this version/],
     [['check'], /name at least one file/],
     [['check', '--frmat', 'json', 'x'], /--frmat/],
     [['check', '/nowhere.pxl'], /nowhere\.pxl/],

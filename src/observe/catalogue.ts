@@ -26,6 +26,9 @@ const define =
 
 const every = define(ALL);
 const operator = define(['operator']);
+const runtime = define(['runtime']);
+const collector = define(['collector']);
+const servers = define(['runtime', 'collector']);
 const followers = define(['operator', 'runtime', 'collector']);
 
 export const CATALOGUE: readonly MetricDefinition[] = [
@@ -93,4 +96,47 @@ export const CATALOGUE: readonly MetricDefinition[] = [
     'sluice_status_write_failures_total',
     'Statuses that could not be written; they are tried again.',
   ),
+
+  servers(
+    'counter',
+    'sluice_rpc_refused_total',
+    'Callers that were refused: no certificate of ours, or not theirs to ask.',
+    ['reason'],
+  ),
+  runtime('gauge', 'sluice_spool_bytes', 'Encoded telemetry that waits to be sent.'),
+  runtime('gauge', 'sluice_spool_batches', 'Batches that wait to be sent.'),
+  runtime('gauge', 'sluice_runs_active', 'Runs under way.'),
+  runtime('gauge', 'sluice_runs_waiting', 'Runs that wait for a place.'),
+  runtime(
+    'gauge',
+    'sluice_destination_consecutive_failures',
+    'Attempts that failed since the last that did not; the destination is the uid of the OtelPlugin.',
+    ['destination'],
+  ),
+
+  collector('counter', 'sluice_collector_frames_total', 'Frames of the probe.'),
+  collector('counter', 'sluice_collector_frame_bytes_total', 'Bytes of them.'),
+  collector('counter', 'sluice_collector_probe_connects_total', 'Connections to the probe.'),
+  collector('counter', 'sluice_collector_blind_intervals_total', 'Times in which the probe was not heard.'),
+  collector('gauge', 'sluice_collector_source_blind', '1 for each source that does not run now.', ['source']),
+  collector('counter', 'sluice_collector_rows_total', 'Rows stored.'),
+  collector(
+    'counter',
+    'sluice_collector_rows_late_total',
+    'Rows that came behind the watermark and were stored at it.',
+  ),
+  collector('counter', 'sluice_collector_rows_refused_total', 'Rows with a value that their column cannot hold.'),
+  collector('counter', 'sluice_collector_connections_total', 'Connections seen.'),
+  collector('gauge', 'sluice_collector_connections_open', 'Connections known and open.'),
+  collector('counter', 'sluice_collector_connections_dropped_total', 'Connections that were too many.'),
+  collector('gauge', 'sluice_collector_held_bytes', 'Bytes held in parsers and undecided connections.'),
+  collector('gauge', 'sluice_collector_processes', 'Processes known, living and lately gone.'),
+  collector('counter', 'sluice_collector_kernel_drops_total', 'Events that the kernel side could not hand over.', [
+    'reason',
+  ]),
+  collector('counter', 'sluice_collector_exchanges_lost_total', 'Exchanges that may be missing, by why.', ['reason']),
+  collector('counter', 'sluice_collector_bytes_not_understood_total', 'Bytes that no parser understood.'),
+  collector('counter', 'sluice_collector_scopes_refused_total', 'Questions in a scope that could not be kept to.'),
+  collector('gauge', 'sluice_table_bytes', 'Memory of a table.', ['table']),
+  collector('gauge', 'sluice_table_rows', 'Rows of a table.', ['table']),
 ];

@@ -32,15 +32,15 @@ export function createRuntimeClients(options: RuntimeClientsOptions, tls?: TlsSo
       : `sluice-runtime-${ordinal}.sluice-runtime.${namespace}.svc:${options.port()}`;
 
   return {
-    connect: (ordinal, { connected, disconnected }) =>
+    connect: (ordinal, listener) =>
       openRunClient({
         address: addressOf(ordinal),
         tls: options.isInsecure ? undefined : (tls ?? own),
         isServer: (identity) => isRole(identity, namespace, 'runtime'),
         peer: `sluice-runtime-${ordinal}`,
         version: options.version,
-        onConnected: connected,
-        onDisconnected: disconnected,
+        onConnected: (incarnation) => listener.connected(incarnation),
+        onDisconnected: (error) => listener.disconnected(error),
       }),
     setTls: (material) => own.set(material),
   };
