@@ -23,7 +23,7 @@ const LIVE = 'test/(probe/|collector/live|e2e/(nginx|restarts|bad-probe))';
 /** Real Kubernetes nodes, whose eBPF sees the whole machine too. */
 const NODES = 'test/(cluster/cluster\\.|e2e-cluster/)';
 /** Each file with an API server of its own: two at a time are what two cores take. */
-const CONTROL_PLANE = 'test/(cluster/(?!cluster\\.)|kube/|controllers/)';
+const CONTROL_PLANE = 'test/(cluster/(?!cluster\\.)|kube/|controllers/|operator/)';
 const only = process.argv.slice(2);
 const jest = (name: string, args: readonly string[]): Check => ({
   name,

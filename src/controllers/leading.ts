@@ -138,7 +138,9 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
 
   const pending = (namespace: string, name: string): PluginEntry | undefined => {
     const plugin = plugins.get(namespace, name);
-    return plugin === undefined ? undefined : pendingPlugin(plugin);
+    // one that is being deleted is not waited for, however long somebody's finalizer holds it
+    const isThere = plugin !== undefined && plugin.metadata.deletionTimestamp === undefined;
+    return isThere ? pendingPlugin(plugin) : undefined;
   };
 
   const reconcileScript = createScriptReconcile({

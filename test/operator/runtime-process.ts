@@ -1,0 +1,63 @@
+// A query runtime as a process of its own (runtime-child.ts) that can be killed, halted and started again on its ledger.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../cluster/control-plane.ts';
+import { GiveUp, waitFor } from '../cluster/instance.ts';
+import { jsonLines, startProcess, type Process } from './processes.ts';
+import type { RuntimeLine } from './runtime-child.ts';
+
+export interface RuntimeProcess {
+  /** `127.0.0.1:port`, the same for all its lives. */
+  readonly address: string;
+  readonly process: Process;
+  /** What it was asked for, in all its lives. */
+  lines(): RuntimeLine[];
+  /** Starts it (again). */
+  start(): Promise<void>;
+  kill(): Promise<void>;
+  /** Windows that were committed, in that order. */
+  committed(uid?: string): Extract<RuntimeLine, { kind: 'committed' }>[];
+}
+
+const CHILD = join(import.meta.dirname, 'runtime-child.ts');
+
+export async function startRuntime(dir: string, namespaces: readonly string[]): Promise<RuntimeProcess> {
+  mkdirSync(dir, { recursive: true });
+  const port = await freePort();
+  const since = Date.now() - 60_000;
+  let earlier = '';
+  let child = begin();
+  function begin(): Process {
+    return startProcess([process.execPath, CHILD, dir, String(port), String(since), namespaces.join(',')]);
+  }
+  const listening = (): Promise<void> =>
+    waitFor(
+      'the runtime',
+      () => {
+        if (!child.isRunning) throw new GiveUp(`the runtime has ended:\n${child.stderr().slice(-3000)}`);
+        return child.stdout().includes('"listening"');
+      },
+      60_000,
+    );
+  await listening();
+  const lines = (): RuntimeLine[] => jsonLines<RuntimeLine>(earlier + child.stdout());
+  return {
+    address: `127.0.0.1:${port}`,
+    get process() {
+      return child;
+    },
+    lines,
+    committed: (uid) =>
+      lines().filter((line) => line.kind === 'committed' && (uid === undefined || line.uid === uid)) as Extract<
+        RuntimeLine,
+        { kind: 'committed' }
+      >[],
+    async start() {
+      if (child.isRunning) return;
+      earlier += child.stdout();
+      child = begin();
+      await listening();
+    },
+    kill: () => child.kill(),
+  };
+}
