@@ -153,7 +153,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const before = ended.splice(0);
     const time = now();
     for (const { entry } of before) if (isCurrent(entry)) planning.review(entry, time);
-    for (const { lane } of before) planning.pump(lane, time);
+    for (const { lane } of before) planning.freed(lane);
   }
 
   const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
@@ -193,7 +193,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (!isCurrent(entry)) return;
     entry.asking = entry.asking.filter((one) => one !== ordinal);
     if (entry.state === undefined) entry.heard = [...entry.heard, { ordinal, committed }];
-    else learn(entry, ordinal, committed);
+    else {
+      learn(entry, ordinal, committed);
+      noted(entry);
+    }
     if (entry.asking.length > 0) return;
     if (entry.state === undefined) begin(entry, now(), checkpoint?.find(uidOf(entry)), (one) => lanes.get(one)?.lostAt);
     acceptEarly(entry);
@@ -221,7 +224,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     auditAtMs = time + AUDIT_MS;
     for (const entry of entries.values()) {
       if (entry.state === undefined || entry.state.undelivered.length === 0) continue;
-      ask(entry, [...new Set([entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)])]);
+      // one that is down is asked when it comes back
+      const asked = [entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)];
+      ask(
+        entry,
+        asked.filter((ordinal) => lanes.get(ordinal)?.isUp),
+      );
+      if (entry.asking.length === 0) planning.review(entry, now());
     }
     for (const lane of lanes.values()) read(lane);
   }
@@ -357,7 +366,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     isSettled() {
       for (const entry of entries.values()) {
-        if (entry.state === undefined || entry.elsewhere.length > 0) return false;
+        if (entry.state === undefined || entry.asking.length > 0 || entry.elsewhere.length > 0) return false;
         if (entry.ordinal !== targets.ordinalOf(uidOf(entry))) return false;
       }
       for (const _ of unmet()) return false;

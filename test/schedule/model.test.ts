@@ -207,7 +207,7 @@ class World {
   }
 }
 
-test('finished windows have no hole and no overlap, and nothing falls back, whatever happens', () => {
+test('S4: finished windows have no hole and no overlap, and nothing falls back, whatever happens', () => {
   fc.assert(
     fc.property(fc.array(event, { minLength: 1, maxLength: 150 }), (events) => {
       const world = new World();

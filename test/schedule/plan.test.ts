@@ -74,7 +74,7 @@ test.each([
   expect(carryOut(script, at(100), s(136))[0]).toEqual(want);
 });
 
-test('windows older than maxAge are skipped in one record, however many they are', () => {
+test('S7: windows older than maxAge are skipped in one record, however many they are', () => {
   const script = schedule({ catchUp: { policy: 'All', maxAgeNs: 25n * NS_PER_SECOND } });
   expect(carryOut(script, at(100), s(5_000_006))[0]).toEqual([
     'skip 100..4999980 CatchUpMaxAge',
@@ -83,12 +83,12 @@ test('windows older than maxAge are skipped in one record, however many they are
   ]);
 });
 
-test('the newest due window is tried even if maxAge is shorter than its turn', () => {
+test('S7: the newest due window is tried even if maxAge is shorter than its turn', () => {
   const script = schedule({ catchUp: { policy: 'All', maxAgeNs: 1n } });
   expect(carryOut(script, at(100), s(146))[0]).toEqual(['skip 100..130 CatchUpMaxAge', 'run 130..140']);
 });
 
-test('windows that no table reaches back to are finished as expired, and a partly covered one is run', () => {
+test('S7: windows that no table reaches back to are finished as expired, and a partly covered one is run', () => {
   expect(carryOut(schedule(), at(100), s(146), s(125))[0]).toEqual([
     'skip 100..120 DataExpired',
     'run 120..130',
@@ -96,7 +96,7 @@ test('windows that no table reaches back to are finished as expired, and a partl
   ]);
 });
 
-test('suspended, nothing is planned; resumed, it goes on at the current window and the gap is on record', () => {
+test('S8: suspended, nothing is planned; resumed, it goes on at the current window and the gap is on record', () => {
   const suspended = planScript(schedule({ suspend: true }), at(100), { now: s(200) });
   expect(suspended.decision).toEqual({ kind: 'idle', wakeAt: undefined });
   expect(carryOut(schedule(), suspended.state, s(233))[0]).toEqual(['skip 100..230 Suspended']);
@@ -109,7 +109,7 @@ test('a script that is found suspended at start is resumed like any other', () =
   expect(carryOut(schedule(), state, s(133))[0]).toEqual(['skip 50..130 Suspended']);
 });
 
-test('another window length begins with a short window up to the next boundary of its own', () => {
+test('S8: another window length begins with a short window up to the next boundary of its own', () => {
   const script = schedule({ windowNs: 60n * NS_PER_SECOND });
   expect(carryOut(script, at(110, script), s(300))[0].slice(0, 2)).toEqual(['run 110..120', 'run 120..180']);
 });
@@ -128,12 +128,12 @@ test('a failed window is tried again after a pause, before any other, and three 
   expect(isFailing(markFinished(state, { start: s(100), end: s(110) }, true))).toBe(false);
 });
 
-test('a clock that was set back does not stretch the pause after a failure', () => {
+test('S9: a clock that was set back does not stretch the pause after a failure', () => {
   const state = markFailed(at(100), s(9000));
   expect(short(planScript(schedule(), state, { now: s(200) }).decision)).toBe('run 100..110');
 });
 
-test('one run at a time: while one is under way there is nothing to do', () => {
+test('S6: one run at a time: while one is under way there is nothing to do', () => {
   const state = markStarted(at(100), { start: s(100), end: s(110) });
   expect(planScript(schedule(), state, { now: s(500) }).decision).toEqual({ kind: 'idle', wakeAt: undefined });
   expect(planManualRun(schedule(), state, s(500))).toBeUndefined();
@@ -150,7 +150,7 @@ test('what is delivered advances in order only, however deliveries come', () => 
   expect(seen).toEqual([100, 100, 120, 130]);
 });
 
-test('a restart goes on where the ledger and the checkpoint say, the later of both', () => {
+test('S3: a restart goes on where the ledger and the checkpoint say, the later of both', () => {
   const committed = [
     { start: s(0), end: s(100), delivered: true },
     { start: s(100), end: s(120), delivered: false },
@@ -168,7 +168,7 @@ test('a restart goes on where the ledger and the checkpoint say, the later of bo
   expect(seconds(fromBoth.finishedUntil)).toBe(150);
 });
 
-test('a manual run takes the last complete window, and the schedule goes round it', () => {
+test('S12: a manual run takes the last complete window, and the schedule goes round it', () => {
   const manual = planManualRun(schedule(), at(100), s(143));
   expect(manual && [seconds(manual.start), seconds(manual.end)]).toEqual([130, 140]);
   if (manual === undefined) return;

@@ -13,7 +13,7 @@ import {
 
 const interval = (start: number, end: number): Interval => ({ start: timeNs(BigInt(start)), end: timeNs(BigInt(end)) });
 
-test('boundaries lie on the epoch grid around any time, also before 1970', () => {
+test('S1: boundaries lie on the epoch grid around any time, also before 1970', () => {
   fc.assert(
     fc.property(
       fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }),
@@ -28,7 +28,7 @@ test('boundaries lie on the epoch grid around any time, also before 1970', () =>
   );
 });
 
-test('the spread is the same each time, below half the window and below 30 s, and differs between scripts', () => {
+test('S2: the spread is the same each time, below half the window and below 30 s, and differs between scripts', () => {
   const spreads = Array.from({ length: 100 }, (_, i) => spreadNs(`script-${i}`, 10n * NS_PER_SECOND));
   expect(spreads).toEqual(Array.from({ length: 100 }, (_, i) => spreadNs(`script-${i}`, 10n * NS_PER_SECOND)));
   expect(spreads.every((spread) => spread >= 0n && spread < 5n * NS_PER_SECOND)).toBe(true);
@@ -58,7 +58,7 @@ test('interval sets add and subtract as sets of ticks do', () => {
   );
 });
 
-test('the clock follows UTC upwards, and goes on at its own pace while the host’s clock is behind', () => {
+test('S9: the clock follows UTC upwards, and goes on at its own pace while the host’s clock is behind', () => {
   let wall = 1000n;
   let elapsed = 5n;
   const clock = risingClock({ wall: () => timeNs(wall), monotonic: () => elapsed });

@@ -40,8 +40,8 @@ export interface Planning {
   review(entry: Entry, time: TimeNs): void;
   /** Out of the heap and of every queue. */
   withdraw(entry: Entry): void;
-  /** Starts what waits, as far as there is room. */
-  pump(lane: Lane, time: TimeNs): void;
+  /** A slot of it is free: starts what waits. */
+  freed(lane: Lane): void;
   stop(): void;
 }
 
@@ -60,6 +60,8 @@ export function createPlanning(options: PlanningOptions): Planning {
   const heap = createDueHeap<Entry>();
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Infinity;
+  const waiting = new Set<Lane>();
+  let pumping: NodeJS.Immediate | undefined;
   let stopped = false;
 
   function withdraw(entry: Entry): void {
@@ -123,8 +125,22 @@ export function createPlanning(options: PlanningOptions): Planning {
       }
       queue(entry, decision, lane, sinceMs, time);
     }
-    pump(lane, time);
+    freed(lane);
     return undefined;
+  }
+
+  function freed(lane: Lane): void {
+    waiting.add(lane);
+    pumping ??= setImmediate(pumpAll);
+  }
+
+  /** After all of a page, a tick or a turn were looked at, so that the first in line is not just the first that was. */
+  function pumpAll(): void {
+    clearImmediate(pumping);
+    pumping = undefined;
+    const time = now();
+    for (const lane of waiting) pump(lane, time);
+    waiting.clear();
   }
 
   function begin(entry: Entry, state: ScriptState, runClass: RunClass, lane: Lane, time: TimeNs): void {
@@ -151,6 +167,7 @@ export function createPlanning(options: PlanningOptions): Planning {
     options.start(entry, entry.state ?? state, decision, runClass, lane, delayMs);
   }
 
+  /** Starts what waits, as far as there is room. */
   function pump(lane: Lane, time: TimeNs): void {
     for (;;) {
       if (stopped || !lane.isUp || !options.mayRun()) return;
@@ -173,6 +190,7 @@ export function createPlanning(options: PlanningOptions): Planning {
       reviewSince(place.item, place.key, time);
       if (monotonicMs() - began > TICK_BUDGET_MS) break;
     }
+    pumpAll();
     options.onTick();
     const first = heap.first();
     schedule(first === undefined ? tickMaxMs : first.key - timeMs, first !== undefined && first.key <= timeMs);
@@ -193,9 +211,10 @@ export function createPlanning(options: PlanningOptions): Planning {
   return {
     review: (entry, time) => reviewSince(entry, Number(time / NS_PER_MS), time),
     withdraw,
-    pump,
+    freed,
     stop() {
       stopped = true;
+      clearImmediate(pumping);
       clearTimeout(timer);
     },
   };
