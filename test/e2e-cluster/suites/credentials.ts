@@ -106,7 +106,7 @@ export function credentialsSuite(getProduct: () => Product, { beforeAll, test }:
         SPACE,
         '--timeout=30s',
       ]);
-      await product.cluster.kubectl(['wait', '--for=condition=Ready', 'exs/with-header', '-n', SPACE, '--timeout=30s']);
+      await product.cluster.kubectl(['wait', '--for=condition=Ready', 'exs/with-header', '-n', SPACE, '--timeout=60s']);
     }, 120_000);
 
     test('the header is sent as the Secret has it', async () => {

@@ -8,19 +8,21 @@ import { arrivedByWindow } from '../received.ts';
 
 const GOLDEN = join(import.meta.dirname, '..', 'golden');
 
-/** Ages and counts change from run to run; blanks follow the widths of the cells. */
-const mask = (text: string): string =>
-  text
-    .trimEnd()
-    .split('\n')
-    .map((line) =>
-      line
-        .split(/ {2,}/)
-        .map((cell) => cell.replace(/^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$/, (age) => (age === '' ? age : 'AGE')))
-        .map((cell) => cell.replace(/^\d+$/, 'N'))
-        .join('  '),
-    )
-    .join('\n');
+const TIMES: ReadonlySet<string> = new Set(['AGE', 'LAST-WINDOW', 'LAST-SUCCESS']);
+const isCount = (cell: string): boolean => /^\d+$/.test(cell);
+
+/** Ages and counts change from run to run, and blanks follow the widths of the cells. */
+function mask(table: string): string {
+  const [head = '', ...lines] = table.trimEnd().split('\n');
+  const columns = [...head.matchAll(/\S+/g)].map(({ 0: name, index }) => ({ name, index }));
+  const rows = lines.map((line) =>
+    columns.map(({ name, index }, i) => {
+      const cell = line.slice(index, columns[i + 1]?.index).trim();
+      return TIMES.has(name) && /^(\d+[smhd])+$/.test(cell) ? '<age>' : isCount(cell) ? '<n>' : cell;
+    }),
+  );
+  return [columns.map(({ name }) => name), ...rows].map((cells) => cells.join(' | ').trimEnd()).join('\n');
+}
 
 function expectGolden(name: string, text: string): void {
   const file = join(GOLDEN, `${name}.txt`);
