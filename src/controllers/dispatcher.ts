@@ -13,7 +13,17 @@ import type {
   ScheduledScript,
   ScriptProgress,
 } from './dispatch/contract.ts';
-import { begin, dependsOn, Entry, learn, lose, rehome, settleDelivery, uidOf } from './dispatch/entry.ts';
+import {
+  begin,
+  dependsOn,
+  Entry,
+  learn,
+  lose,
+  rehome,
+  settleDelivery,
+  settleElsewhere,
+  uidOf,
+} from './dispatch/entry.ts';
 import { createExecution } from './dispatch/execution.ts';
 import { createLane, type Lane } from './dispatch/lane.ts';
 import { createLedgerReading } from './dispatch/ledger-reading.ts';
@@ -106,6 +116,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   function noted(entry: Entry): void {
     const { state } = entry;
+    settleElsewhere(entry);
     if (state !== undefined) checkpoint?.note(uidOf(entry), deliveredUntil(state), state.suspended);
   }
 
@@ -192,8 +203,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function heard(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
     if (!isCurrent(entry)) return;
     entry.asking = entry.asking.filter((one) => one !== ordinal);
-    if (entry.state === undefined) entry.heard = [...entry.heard, { ordinal, committed }];
-    else {
+    if (entry.state === undefined) {
+      const others = entry.heard.filter((one) => one.ordinal !== ordinal);
+      entry.heard = [...others, { ordinal, committed }];
+    } else {
       learn(entry, ordinal, committed);
       noted(entry);
     }
@@ -208,6 +221,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function settleHome(entry: Entry): boolean {
     const home = targets.ordinalOf(uidOf(entry));
     if (home === entry.ordinal) return true;
+    // it went while a run was under way there
+    if (!targets.ordinals().includes(entry.ordinal)) lose(entry, entry.ordinal);
     if (entry.unsure.length > 0) return false;
     rehome(entry, home);
     return true;
@@ -243,9 +258,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       lane.connection += 1;
       if (isLost) lane.lostAt = now();
       for (const entry of entries.values()) {
-        if (!dependsOn(entry, ordinal) || entry.state === undefined) continue;
+        if (!dependsOn(entry, ordinal)) continue;
         if (isLost) lose(entry, ordinal);
-        ask(entry, [ordinal]);
+        // what was heard before counts for nothing: it may have another disk
+        if (entry.state !== undefined || entry.heard.length > 0) ask(entry, [ordinal]);
       }
       read(lane);
     },
@@ -360,7 +376,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     leftAt(ordinal) {
       let left = 0;
-      for (const entry of entries.values()) if (dependsOn(entry, ordinal) || entry.asking.includes(ordinal)) left += 1;
+      for (const entry of entries.values()) if (dependsOn(entry, ordinal)) left += 1;
       for (const uid of unmet()) if (targets.ledgersOf(uid).includes(ordinal)) left += 1;
       return left;
     },

@@ -4,7 +4,14 @@ import type { Delivery } from '../../model/outcome.ts';
 import type { CommittedInterval } from '../../model/run.ts';
 import type { TimeNs } from '../../model/time.ts';
 import { heapPlace, type HeapPlace } from '../../schedule/due-heap.ts';
-import { markDelivered, markLost, mergeLedger, startScript, type ScriptState } from '../../schedule/script-state.ts';
+import {
+  deliveredUntil,
+  markDelivered,
+  markLost,
+  mergeLedger,
+  startScript,
+  type ScriptState,
+} from '../../schedule/script-state.ts';
 import { addInterval, boundaryBefore, overlapsAny, subtractInterval, type Interval } from '../../schedule/window.ts';
 import type { ManualRun, ScheduledScript } from './contract.ts';
 
@@ -25,10 +32,12 @@ export interface ManualAsk {
   isPending: boolean;
 }
 
-/** Undelivered windows that lie in the ledger of a runtime that the script has moved away from. */
+/** A runtime that the script has moved away from, and whose ledger is needed for as long as the checkpoint does not answer for it. */
 interface Elsewhere {
   readonly ordinal: number;
   readonly undelivered: readonly Interval[];
+  /** Where its last window ends: all before is to be delivered without a hole. */
+  readonly until: TimeNs;
 }
 
 // shared, so that an entry that has none costs nothing
@@ -99,22 +108,43 @@ function undeliveredAt(entry: Entry, ordinal: number): readonly Interval[] {
     .reduce((own: readonly Interval[], one) => subtractInterval(own, one), state?.undelivered ?? NONE);
 }
 
+/** Whether its windows lie, or may lie, in the ledger of `ordinal`. */
 export const dependsOn = (entry: Entry, ordinal: number): boolean =>
-  entry.ordinal === ordinal || entry.elsewhere.some((one) => one.ordinal === ordinal);
+  entry.ordinal === ordinal ||
+  entry.asking.includes(ordinal) ||
+  entry.elsewhere.some((one) => one.ordinal === ordinal) ||
+  entry.heard.some((one) => one.ordinal === ordinal);
 
 /** From now on its runs go to `ordinal`; what is not delivered stays where it is. */
 export function rehome(entry: Entry, ordinal: number): void {
-  const left = { ordinal: entry.ordinal, undelivered: undeliveredAt(entry, entry.ordinal) };
-  const others = entry.elsewhere.filter((one) => one.ordinal !== ordinal && one.ordinal !== left.ordinal);
-  entry.elsewhere = left.undelivered.length === 0 ? others : [...others, left];
+  const { state } = entry;
+  const others = entry.elsewhere.filter((one) => one.ordinal !== ordinal && one.ordinal !== entry.ordinal);
+  const undelivered = undeliveredAt(entry, entry.ordinal);
+  const until = state?.ahead.at(-1)?.end ?? state?.finishedUntil;
+  entry.elsewhere = until === undefined ? others : [...others, { ordinal: entry.ordinal, undelivered, until }];
   entry.ordinal = ordinal;
+  settleElsewhere(entry);
+}
+
+/** Forgets runtimes that nothing is left at: all that they have is delivered, and lies before the checkpoint. */
+export function settleElsewhere(entry: Entry): void {
+  const { state, elsewhere } = entry;
+  if (state === undefined || elsewhere.length === 0) return;
+  const reached = deliveredUntil(state);
+  const settled = (one: Interval): readonly Interval[] => state.undelivered.reduce(subtractInterval, [one]);
+  entry.elsewhere = elsewhere
+    .map((one) => ({
+      ...one,
+      undelivered: one.undelivered.flatMap(settled).reduce(subtractInterval, one.undelivered),
+    }))
+    .filter((one) => one.undelivered.length > 0 || one.until > reached);
 }
 
 /** What a ledger said of a script that is known already. Its early verdicts are applied by the caller. */
 export function learn(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
   if (entry.state === undefined) return;
   entry.state = mergeLedger(entry.state, committed);
-  entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
+  settleElsewhere(entry);
   if (ordinal !== entry.ordinal || entry.unsure.length === 0) return;
   // it was away, and is back: what its absence made fail need not wait longer
   entry.state = { ...entry.state, retryAt: undefined };
@@ -141,11 +171,12 @@ export function begin(
   entry.heard = NONE;
   entry.elsewhere = heard
     .filter(({ ordinal }) => ordinal !== entry.ordinal)
-    .map((one) => ({
-      ordinal: one.ordinal,
-      undelivered: one.committed.filter(({ delivered }) => !delivered).reduce(addInterval, NONE),
-    }))
-    .filter(({ undelivered }) => undelivered.length > 0);
+    .map(({ ordinal, committed: there }) => ({
+      ordinal,
+      undelivered: there.filter(({ delivered }) => !delivered).reduce(addInterval, NONE),
+      until: there.at(-1)?.end ?? state.finishedUntil,
+    }));
+  settleElsewhere(entry);
   if (checkpoint === undefined) {
     if (committed.length === 0) entry.firstStart = state.finishedUntil;
     return;
@@ -162,7 +193,15 @@ export function begin(
 /** The disk of `ordinal` is gone, and with it all that it had not delivered. */
 export function lose(entry: Entry, ordinal: number): void {
   const { state } = entry;
-  if (state === undefined) return;
+  if (state === undefined) {
+    entry.heard = entry.heard.map((one) => {
+      if (one.ordinal !== ordinal) return one;
+      const isDelivered = ({ delivered }: CommittedInterval): boolean => delivered;
+      entry.suspect = one.committed.filter((interval) => !isDelivered(interval)).reduce(addInterval, entry.suspect);
+      return { ordinal, committed: one.committed.filter(isDelivered) };
+    });
+    return;
+  }
   const lost = undeliveredAt(entry, ordinal);
   entry.suspect = lost.reduce(addInterval, entry.suspect);
   // committed perhaps, but nobody heard of it
@@ -193,16 +232,5 @@ export function settleSuspect(entry: Entry, window: Interval): boolean {
 export function settleDelivery(entry: Entry, delivery: Delivery): void {
   if (!delivery.windowDelivered || entry.state === undefined) return;
   entry.state = markDelivered(entry.state, delivery);
-  if (entry.elsewhere.length > 0) entry.elsewhere = withoutDelivered(entry.elsewhere, entry.state);
-}
-
-function withoutDelivered(elsewhere: readonly Elsewhere[], { undelivered }: ScriptState): readonly Elsewhere[] {
-  if (elsewhere.length === 0) return elsewhere;
-  const settled = (one: Interval): readonly Interval[] => undelivered.reduce(subtractInterval, [one]);
-  return elsewhere
-    .map((one) => ({
-      ...one,
-      undelivered: one.undelivered.flatMap(settled).reduce(subtractInterval, one.undelivered),
-    }))
-    .filter((one) => one.undelivered.length > 0);
+  settleElsewhere(entry);
 }

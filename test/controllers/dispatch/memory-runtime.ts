@@ -270,6 +270,9 @@ export function connectTo(
     deliveries: follow,
     oldestData: async () => undefined,
     status: async () => ({ destinations: [] }),
-    close: () => closing.abort(new Error('closed')),
+    close() {
+      closing.abort(new Error('closed'));
+      current?.connection.cut.abort(new Error('closed'));
+    },
   };
 }
