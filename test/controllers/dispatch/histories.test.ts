@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import fc from 'fast-check';
 import { SECOND, World, type Person } from './world.ts';
 
-const RUNS = Number(process.env['SLUICE_FUZZ_RUNS'] ?? 60);
+const RUNS = Number(process.env['SLUICE_FUZZ_RUNS'] ?? 200);
 
 const weighted = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
 const only = <K extends string>(kind: K) => fc.record({ kind: fc.constant(kind) });

@@ -103,16 +103,23 @@ export function startPod(ordinal: number, disk: Disk, onSettled: (window: Stored
     for (const one of active) if (one.epoch < disk.epoch) one.cancel.abort(new Error('superseded'));
   }
 
-  function commit(request: Pick<RunRequest, 'uid' | 'start' | 'end' | 'epoch'>, reason: string | undefined): RunResult {
+  type Part = Pick<RunRequest, 'uid' | 'start' | 'end' | 'epoch'>;
+
+  function answeredBefore(request: Part): RunResult | undefined {
     const { uid, start, end } = request;
-    if (request.epoch < disk.epoch) return failed(request, 'SUPERSEDED');
     const before = disk.windows.find((one) => one.uid === uid && one.start === start && one.end === end);
     if (before !== undefined) {
       return { status: 'committed', outcome: outcomeOf(request, 'Complete'), delivered: before.delivered };
     }
-    if (disk.windows.some((one) => one.uid === uid && one.start < end && one.end > start)) {
-      return { status: 'overlap', committed: committed(uid) };
-    }
+    if (!disk.windows.some((one) => one.uid === uid && one.start < end && one.end > start)) return undefined;
+    return { status: 'overlap', committed: committed(uid) };
+  }
+
+  function commit(request: Part, reason: string | undefined): RunResult {
+    const { uid, start, end } = request;
+    if (request.epoch < disk.epoch) return failed(request, 'SUPERSEDED');
+    const before = answeredBefore(request);
+    if (before !== undefined) return before;
     const delivered = reason !== undefined;
     const window = { uid, start, end, reason, delivered };
     disk.windows.push(window);
@@ -127,6 +134,9 @@ export function startPod(ordinal: number, disk: Disk, onSettled: (window: Stored
     supersede(request.epoch);
     try {
       if (request.epoch < disk.epoch) return failed(request, 'SUPERSEDED');
+      const before = answeredBefore(request);
+      if (before !== undefined) return before;
+      if (request.scriptHash === '') return { status: 'unknown', what: 'script' };
       const fault = pod.fault();
       await sleep(pod.runMs(), AbortSignal.any([cancelled, cancel.signal, life.signal]));
       if (!alive() || fault === 'dies before') {
