@@ -32,7 +32,8 @@ describe('sluice', () => {
   test.each([
     [['nonsense'], /no command 'nonsense'/],
     [['collector'], /--tls DIR is missing/],
-    [['runtime', '--insecure'], /--state DIR is missing/],
+    [['runtime', '--insecure'], /--insecure goes with a loopback address/],
+    [['runtime', '--insecure', '--run-address', '127.0.0.1:0'], /--state DIR is missing/],
     [['operator'], /--settings FILE is missing/],
     [['test'], /'test' is not in this version/],
     [['check'], /name at least one file/],

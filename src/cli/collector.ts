@@ -8,6 +8,7 @@ import { createLiveSource } from '../collector/sources/live.ts';
 import { DEFAULT_LIMITS } from '../engine/context.ts';
 import { openKubeClient, userAgent } from '../kube/client.ts';
 import { loadKubeAccess } from '../kube/config.ts';
+import { timeNs } from '../model/time.ts';
 import { createFlightServer } from '../rpc/flight-server.ts';
 import { createTableStore } from '../tables/store.ts';
 import { UsageError, type Command, type CommandIo } from './command.ts';
@@ -38,6 +39,9 @@ const NAMES = {
   flags: [...ROLE_FLAGS.flags, 'both-sides'],
 };
 
+/** Before every row: reached as soon as the probe's rings were drained for the first time. */
+const BEGINNING = timeNs(1n);
+
 const BUDGET_BYTES = 256 * 2 ** 20;
 const BUDGET_BYTES_MIN = 2 ** 20;
 
@@ -65,7 +69,8 @@ async function metadataOf(node: string, kubeconfig: string | undefined, role: Ro
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const flags = readFlags(argv, io.env, NAMES);
-  const options = roleOptions(flags, io.env, hostname());
+  const flightAddress = flags.text('flight-address') ?? '[::]:7444';
+  const options = roleOptions(flags, io.env, hostname(), flightAddress);
   const socketPath = flags.text('socket');
   if (socketPath === undefined) throw new UsageError('--socket PATH is missing');
   const node = flags.text('node-name') ?? io.env['NODE_NAME'];
@@ -82,11 +87,6 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     localNetworks: [],
     onLine: (line) => void log.info('probe', { line }),
   });
-  let isConnected = false;
-  source.connected.then(
-    () => (isConnected = true),
-    () => undefined,
-  );
   const tables = createTableStore({ budgetBytes });
   const agent = createAgent({
     name: node ?? hostname(),
@@ -100,9 +100,16 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     bothSides: flags.flag('both-sides'),
   });
   agent.ended.catch((error: unknown) => onFault('reading the probe', error));
+  let hasDrained = false;
+  const drainedOnce = async (): Promise<void> => {
+    await agent.node.waitForWatermark(['http_events'], BEGINNING, end.signal);
+    hasDrained = true;
+    log.info('capturing');
+  };
+  drainedOnce().catch(() => undefined);
   const refused = metrics.counter('sluice_rpc_refused_total');
   const server = await createFlightServer(flightBackend({ node: agent.node, tables }), {
-    listen: flags.text('flight-address') ?? '[::]:7444',
+    listen: flightAddress,
     tls: role.tls,
     namespace: options.namespace,
     onRefused(reason, detail) {
@@ -118,7 +125,11 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   });
   let isStopping = false;
   await role.serve({
-    probe: () => isConnected || 'the probe has not been heard of yet',
+    probe() {
+      const [trouble] = source.blind();
+      if (trouble !== undefined) return `${trouble.reason}: ${trouble.message}`;
+      return hasDrained || 'nothing of the probe is complete yet';
+    },
     metadata: () => metadata?.state() ?? true,
     running: () => !isStopping || 'stopping',
   });

@@ -26,6 +26,8 @@ ${presetNames().join(', ')}. A vis.json beside FILE names functions, arguments a
   --from SOURCE      live (default): capture for --duration first; needs the rights for eBPF
                      DIR: a folder with <table>.arrow or <table>.ndjson, and identity.ndjson
                      FILE.slrec: a recording ('sluice record')
+                     grpc://HOST:PORT: a running collector
+  --tls DIR          tls.crt, tls.key and ca.crt for --from grpc://…; what may be read is what their identity may
   --start T, --end T the window, end exclusive: RFC 3339, nanoseconds since the epoch, or -10m (from now). They are
                      px.plugin.start_time and end_time; default: all that SOURCE holds. Relative times in the script
                      count from --end, else from now
@@ -44,6 +46,7 @@ Exit status: 0 done, 1 the script does not compile, the run failed or a delivery
 interface RunOptions {
   readonly script: string;
   readonly from: string;
+  readonly tls: string | undefined;
   readonly start: TimeNs | undefined;
   readonly end: TimeNs | undefined;
   readonly durationMs: number;
@@ -59,6 +62,7 @@ function parse(argv: readonly string[], io: CommandIo): RunOptions {
     allowPositionals: true,
     options: {
       from: { type: 'string', default: 'live' },
+      tls: { type: 'string' },
       start: { type: 'string' },
       end: { type: 'string' },
       duration: { type: 'string', default: '10s' },
@@ -81,6 +85,7 @@ function parse(argv: readonly string[], io: CommandIo): RunOptions {
   return {
     script,
     from: values.from,
+    tls: values.tls,
     start,
     end,
     durationMs: durationMsArg('duration', values.duration),
@@ -137,7 +142,7 @@ async function query(options: RunOptions, script: Script, source: Source, io: Co
     source: script.text,
     compile: compiling,
     node: source.node,
-    scope: '*',
+    scope: source.scope,
     ...compiling.window,
     scriptName: basename(options.script).replace(/\.pxl$/, ''),
     version,
@@ -214,7 +219,8 @@ async function execute(options: RunOptions, io: CommandIo): Promise<number> {
   const tables = early.plan.sinks.filter(({ kind }) => kind === 'table').length;
   if (options.format === 'arrow' && tables !== 1)
     throw new UsageError(`--format arrow takes a script with one table; this one has ${tables}`);
-  const source = await openSource(options.from, io, { durationMs: options.durationMs });
+  const { durationMs, tls } = options;
+  const source = await openSource(options.from, io, { durationMs, ...(tls === undefined ? {} : { tls }) });
   try {
     for (const warning of source.warnings) io.stderr.write(`sluice run: ${warning}\n`);
     const result = await query(options, script, source, io);

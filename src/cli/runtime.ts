@@ -13,9 +13,13 @@ import { UsageError, type Command, type CommandIo } from './command.ts';
 import { failureText } from './failure.ts';
 import { presetNames, presetText } from './presets.ts';
 import { clusterNodes, fixedNodes, type Nodes, type NodesOptions } from './role/nodes.ts';
-import { readFlags, ROLE_FLAGS, ROLE_HELP, roleOptions } from './role/options.ts';
+import { readFlags, ROLE_FLAGS, ROLE_HELP, roleOptions, type Flags } from './role/options.ts';
 import { startRole, told, type RoleProcess } from './role/process.ts';
 import { version } from './version.ts';
+
+const STOP_GRACE_MS = 15_000;
+const SPOOL_BYTES = 256 * 2 ** 20;
+const RUNS_MAX = 4;
 
 const HELP = `Usage: sluice runtime --state DIR --tls DIR
 
@@ -29,9 +33,17 @@ commits each window with its encoded batches, and delivers them. Stateless but f
                            a collector that runs already, instead of a cluster's; may be repeated
   --allow-endpoints CIDR   addresses that destinations may have although they are refused otherwise (loopback, link-local,
                            metadata services, the API server); may be repeated
+  --spool-bytes BYTES      encoded batches that may wait for destinations (${SPOOL_BYTES})
+  --runs-max N             queries at once (${RUNS_MAX})
 ${ROLE_HELP}`;
 
-const STOP_GRACE_MS = 15_000;
+function countOf(flags: Flags, name: string, otherwise: number): number {
+  const text = flags.text(name);
+  const count = text === undefined ? otherwise : Number(text);
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new UsageError(`--${name} is a whole number of at least 1, not '${text}'`);
+  return count;
+}
 
 function ranges(texts: readonly string[]): AddressRange[] {
   return texts.map((text) => {
@@ -69,16 +81,19 @@ async function openNodes(
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const flags = readFlags(argv, io.env, {
-    texts: [...ROLE_FLAGS.texts, 'state', 'run-address', 'collectors'],
+    texts: [...ROLE_FLAGS.texts, 'state', 'run-address', 'collectors', 'spool-bytes', 'runs-max'],
     lists: [...ROLE_FLAGS.lists, 'collector', 'allow-endpoints'],
     flags: ROLE_FLAGS.flags,
   });
-  const options = roleOptions(flags, io.env, hostname());
+  const runAddress = flags.text('run-address') ?? '[::]:7443';
+  const options = roleOptions(flags, io.env, hostname(), runAddress);
   const state = flags.text('state');
   if (state === undefined) throw new UsageError('--state DIR is missing');
   const fixed = new Map(Object.entries(pairsArg('collector', flags.list('collector'))));
   for (const address of fixed.values()) addressArg('collector', address);
   const allowed = ranges(flags.list('allow-endpoints'));
+  const spoolBytesMax = countOf(flags, 'spool-bytes', SPOOL_BYTES);
+  const runsMax = countOf(flags, 'runs-max', RUNS_MAX);
 
   const role = await startRole('runtime', options, io);
   const { log, onFault } = role;
@@ -89,7 +104,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     role,
     end.signal,
   );
-  const ledger = await openLedger(state);
+  const ledger = await openLedger(state, { spoolBytesMax });
   const apiServer = io.env['KUBERNETES_SERVICE_HOST'];
   const lookup = createEndpointGuard({ allowed, apiServer: () => (apiServer === undefined ? [] : [apiServer]) });
   const runtime = createRuntime({
@@ -104,10 +119,11 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     forbidScriptEndpoint: true,
     version,
     onFault,
+    runsMax,
   });
   const refused = role.metrics.counter('sluice_rpc_refused_total');
   const server = await createRunServer(runtime, {
-    listen: flags.text('run-address') ?? '[::]:7443',
+    listen: runAddress,
     tls: role.tls,
     version,
     isAllowed: onlyOperatorOf(options.namespace),

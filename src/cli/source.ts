@@ -9,12 +9,18 @@ import { NO_LOSS } from '../model/loss.ts';
 import { now, timeNs, type TimeNs } from '../model/time.ts';
 import type { FragmentEvent, Node } from '../plan/node.ts';
 import { openDirectory, type TableDirectory } from '../tables/directory.ts';
+import { openRemoteNode } from '../rpc/flight-node.ts';
+import { isRole, type Identity } from '../rpc/identity.ts';
+import { checkMaterial, tlsFromFolder } from '../rpc/tls.ts';
 import type { TableStore } from '../tables/store.ts';
+import { addressArg } from './args.ts';
 import { dropToSudoUser, liveSource, startAgent } from './capture.ts';
 import { UsageError, type CommandIo } from './command.ts';
 
 export interface Source {
   readonly node: Node;
+  /** `*`, or the one namespace that may be read there. */
+  readonly scope: string;
   /** [start, end) of all rows; undefined where there are none. */
   readonly range: { readonly start: TimeNs; readonly end: TimeNs } | undefined;
   rows(table: string): number;
@@ -26,6 +32,8 @@ export interface Source {
 export interface SourceOptions {
   /** How long a live source captures before it is read. */
   readonly durationMs: number;
+  /** Certificates for a collector elsewhere; plain text without. */
+  readonly tls?: string;
 }
 
 /** A folder as a node: everything is there already, nothing is lost. */
@@ -58,6 +66,7 @@ async function openFolder(path: string): Promise<Source> {
   const directory = await openDirectory(path);
   return {
     node: directoryNode(path, directory),
+    scope: '*',
     range: directory.range,
     rows: (table) => directory.rows(table),
     warnings: directory.warnings,
@@ -85,6 +94,7 @@ async function openRecordingFile(path: string): Promise<Source> {
   await agent.ended;
   return {
     node: agent.node,
+    scope: '*',
     range: rangeOf(store),
     rows: (table) => store.stats(table).rows,
     warnings: [],
@@ -106,6 +116,7 @@ async function openLive(io: CommandIo, { durationMs }: SourceOptions): Promise<S
     await agent.node.waitForWatermark(['http_events'], end, AbortSignal.timeout(5000));
     return {
       node: agent.node,
+      scope: '*',
       range: { start: startTime, end },
       rows: (table) => store.stats(table).rows,
       warnings: agent.state().blind.map(({ source: name, reason, message }) => `${name}: ${reason}: ${message}`),
@@ -121,10 +132,39 @@ async function openLive(io: CommandIo, { durationMs }: SourceOptions): Promise<S
   }
 }
 
+/** A running collector. Its own certificate says what this process may read there. */
+async function openCollector(address: string, io: CommandIo, { tls: folder }: SourceOptions): Promise<Source> {
+  addressArg('from', address);
+  const tls = folder === undefined ? undefined : await tlsFromFolder(folder, { onFault: () => undefined });
+  const isServer = ({ path }: Identity): boolean => path === 'sa/sluice-collector';
+  const node = openRemoteNode({ name: address, address, tls, isServer });
+  const close = (): Promise<void> => {
+    node.close();
+    tls?.close();
+    return Promise.resolve();
+  };
+  try {
+    const { startTime, oldest, blind } = await node.state(io.signal);
+    const rows = await node.tables(io.signal);
+    const identity = tls === undefined ? undefined : checkMaterial(tls.current()).identity;
+    return {
+      node,
+      scope: identity === undefined || isRole(identity, identity.namespace, 'runtime') ? '*' : identity.namespace,
+      range: startTime === 0n ? undefined : { start: oldest ?? startTime, end: now() },
+      rows: (table) => rows.get(table) ?? 0,
+      warnings: blind.map(({ source: name, reason, message }) => `${name}: ${reason}: ${message}`),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
 /** Opens what `--from` names. Throws UsageError for what cannot be a source. */
 export async function openSource(from: string, io: CommandIo, options: SourceOptions): Promise<Source> {
   if (from === 'live') return openLive(io, options);
-  if (from.startsWith('grpc://')) throw new UsageError('--from grpc://… (a running collector) is not in this version');
+  if (from.startsWith('grpc://')) return openCollector(from.slice('grpc://'.length), io, options);
   if (/\.pcap(ng)?$/.test(from))
     throw new UsageError('--from FILE.pcap is not in this version; give a folder or a .slrec file');
   if (!existsSync(from)) throw new UsageError(`--from: there is no ${from}; give live, a folder or a .slrec file`);

@@ -9,7 +9,9 @@ const HELP = `Usage: sluice tables [--from SOURCE] [--format table|json]
 
 The tables that scripts can read: columns, types, what they mean, and whether this version fills them.
 
-  --from SOURCE      also count the rows of SOURCE: live (10 s are captured), DIR, FILE.slrec (see 'sluice run --help')
+  --from SOURCE      also count the rows of SOURCE: live (10 s are captured), DIR, FILE.slrec, grpc://HOST:PORT
+                     (see 'sluice run --help')
+  --tls DIR          certificates for grpc://…
   --format FORMAT    table (default) or json
   --help             this text
 `;
@@ -46,12 +48,16 @@ export const tables: Command = {
   async run(argv, io) {
     const { values } = parseArgs({
       args: [...argv],
-      options: { from: { type: 'string' }, format: { type: 'string', default: 'table' } },
+      options: { from: { type: 'string' }, tls: { type: 'string' }, format: { type: 'string', default: 'table' } },
     });
     const format = choiceArg('format', values.format, ['table', 'json']);
     const counts: TableRows[] = [];
     if (values.from !== undefined) {
-      const source = await openSource(values.from, io, { durationMs: CAPTURE_MS });
+      const { tls } = values;
+      const source = await openSource(values.from, io, {
+        durationMs: CAPTURE_MS,
+        ...(tls === undefined ? {} : { tls }),
+      });
       for (const warning of source.warnings) io.stderr.write(`sluice tables: ${warning}\n`);
       for (const { name } of CATALOGUE) counts.push({ name, rows: source.rows(name) });
       await source.close();

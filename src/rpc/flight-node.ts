@@ -5,7 +5,7 @@ import type { TimeNs } from '../model/time.ts';
 import type { FragmentEvent, FragmentStats, Node } from '../plan/node.ts';
 import type { Operator } from '../plan/plan.ts';
 import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
-import { ACTION, decodeFlightData, RESULT, TICKET } from './flight-messages.ts';
+import { ACTION, decodeFlightData, FLIGHT_INFO, RESULT, TICKET } from './flight-messages.ts';
 import { FLIGHT_SERVICE } from './flight-server.ts';
 import {
   decodeEnd,
@@ -34,6 +34,8 @@ export interface RemoteNodeOptions extends Pick<ChannelOptions, 'address' | 'tls
 }
 
 export interface RemoteNode extends Node {
+  /** Its tables and how many rows each has now, of all namespaces; 0 for whom that is not told. */
+  tables(signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
   close(): void;
 }
 
@@ -90,6 +92,18 @@ export function openRemoteNode(options: RemoteNodeOptions): RemoteNode {
       act('watermark', encodeWatermark(tables, time), () => undefined, { signal }),
     loss: (tables: readonly string[], start: TimeNs, end: TimeNs, signal: AbortSignal) =>
       act('loss', encodeLoss(tables, start, end), decodeLossReply, { signal, timeoutMs: SHORT_MS }),
+    async tables(signal) {
+      const stream = channel.stream(`${FLIGHT_SERVICE}/ListFlights`, { signal, timeoutMs: SHORT_MS });
+      stream.send(new Uint8Array(0));
+      stream.end();
+      const rows = new Map<string, number>();
+      for await (const reply of stream.replies) {
+        const { flightDescriptor, totalRecords } = understood(peer, () => FLIGHT_INFO.decode(reply));
+        const [table] = flightDescriptor.path;
+        if (table !== undefined) rows.set(table, totalRecords);
+      }
+      return rows;
+    },
     query: (fragment, { scope, signal }) => queryOver(channel, peer, fragment, scope, signal),
     close: () => channel.close(),
   };

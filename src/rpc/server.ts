@@ -73,13 +73,13 @@ export interface RpcServer {
 
 const HANDSHAKE_MS = 10_000;
 
-/** Host undefined: every address. Throws for what is no address. */
+/** Host undefined: every address, of both families where the host has both. Throws for what is no address. */
 export function parseListen(text: string): { readonly host: string | undefined; readonly port: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) throw new Error(`'${text}' is no HOST:PORT`);
   const host = match[1] ?? match[2] ?? '';
-  return { host: host === '' ? undefined : host, port };
+  return { host: host === '' || host === '::' ? undefined : host, port };
 }
 
 /** Whether an address to listen on is reached from this host only. */

@@ -274,6 +274,8 @@ test('addresses to listen on', () => {
   expect(parseListen(':7444')).toEqual({ host: undefined, port: 7444 });
   expect(parseListen('127.0.0.1:0')).toEqual({ host: '127.0.0.1', port: 0 });
   expect(parseListen('[::1]:1')).toEqual({ host: '::1', port: 1 });
+  // a host without IPv6 has every address all the same
+  expect(parseListen('[::]:7444')).toEqual({ host: undefined, port: 7444 });
   for (const bad of ['7444', 'a:b', '::1:80', ':70000', '']) expect(() => parseListen(bad)).toThrow(/HOST:PORT/);
   expect(['127.0.0.1', '127.9.9.9', '::1', 'localhost'].every(isLoopback)).toBe(true);
   expect([undefined, '0.0.0.0', '10.0.0.1', '::', '127.example.com'].some(isLoopback)).toBe(false);

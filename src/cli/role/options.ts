@@ -2,6 +2,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { Address } from '../../observe/health.ts';
 import { LOG_LEVELS, type LogLevel } from '../../observe/log.ts';
+import { isLoopback, parseListen } from '../../rpc/server.ts';
 import { addressArg, choiceArg } from '../args.ts';
 import { UsageError, type CommandIo } from '../command.ts';
 
@@ -85,10 +86,22 @@ export const ROLE_HELP = `  --tls DIR                tls.crt, tls.key and ca.crt
 Each flag also as an environment variable SLUICE_…, lists separated by commas. Ends at SIGTERM or SIGINT within 20 seconds.
 `;
 
-export function roleOptions(flags: Flags, env: CommandIo['env'], hostname: string): RoleOptions {
+function listenArg(text: string): ReturnType<typeof parseListen> {
+  try {
+    return parseListen(text);
+  } catch (error) {
+    throw new UsageError(`an address to listen on is HOST:PORT, not '${text}'`, { cause: error });
+  }
+}
+
+/** `listen`: where the role is served; without TLS that is loopback, or everybody could ask everything. */
+export function roleOptions(flags: Flags, env: CommandIo['env'], hostname: string, listen: string): RoleOptions {
   const tlsFolder = flags.text('tls');
-  if (tlsFolder === undefined && !flags.flag('insecure'))
+  const isInsecure = flags.flag('insecure');
+  if (tlsFolder === undefined && !isInsecure)
     throw new UsageError('--tls DIR is missing (--insecure for a try on loopback)');
+  if (isInsecure && !isLoopback(listenArg(listen).host))
+    throw new UsageError(`--insecure goes with a loopback address such as 127.0.0.1:0, not '${listen}'`);
   return {
     namespace: flags.text('namespace') ?? env['POD_NAMESPACE'] ?? 'sluice-system',
     instance: env['POD_NAME'] ?? hostname,
@@ -96,7 +109,7 @@ export function roleOptions(flags: Flags, env: CommandIo['env'], hostname: strin
     metrics: addressArg('metrics-address', flags.text('metrics-address') ?? '[::]:9090'),
     logLevel: choiceArg('log-level', flags.text('log-level') ?? 'info', LOG_LEVELS),
     telemetry: flags.text('telemetry')?.replace(/^http:\/\//, ''),
-    tlsFolder: flags.flag('insecure') ? undefined : tlsFolder,
+    tlsFolder: isInsecure ? undefined : tlsFolder,
     kubeconfig: flags.text('kubeconfig'),
   };
 }

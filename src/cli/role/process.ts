@@ -1,6 +1,5 @@
 // What every role of a cluster has beside its work: log, metrics, health, traces, certificates.
 import { hostname } from 'node:os';
-import type { Logger } from 'winston';
 import { startHealthServer, startMetricsServer, type Check } from '../../observe/health.ts';
 import { openLog } from '../../observe/log.ts';
 import { createMetrics, type RoleMetrics } from '../../observe/metrics.ts';
@@ -13,7 +12,7 @@ import { version } from '../version.ts';
 import type { RoleOptions } from './options.ts';
 
 export interface RoleProcess {
-  readonly log: Logger;
+  readonly log: ReturnType<typeof openLog>;
   readonly metrics: RoleMetrics;
   /** Undefined: plain text. */
   readonly tls: TlsSource | undefined;
