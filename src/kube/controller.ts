@@ -1,5 +1,6 @@
 // The reconcile loop (R14, R16–R18, R20): changes become keys, keys wait in the queue, a bounded number of them is reconciled at a
 // time. It can pause: without the leader's lease nothing is dispatched, but keys go on being collected (R30).
+import { SpanStatusCode, trace } from '@opentelemetry/api';
 import { NO_METRICS, type Metrics } from '../model/metrics.ts';
 import { createWorkQueue, type FailureKind, type Priority } from './queue.ts';
 import type { Source } from './sources.ts';
@@ -148,6 +149,7 @@ export function startController(options: ControllerOptions): Controller {
       abort.abort(new Error(`reconciling ${key} took longer than ${timeoutMs / 1000} s`)),
     );
     const priority = queue.priorityOf(key);
+    const span = trace.getTracer('sluice.operator').startSpan('reconcile', { attributes: { controller: name, key } });
     let result = 'success';
     try {
       result = settle(key, await reconcile(key, abort.signal));
@@ -155,6 +157,9 @@ export function startController(options: ControllerOptions): Controller {
       result = fail(key, error, abort.signal, priority);
     } finally {
       cancelTimeout();
+      span.setAttribute('result', result);
+      if (result === 'error') span.setStatus({ code: SpanStatusCode.ERROR });
+      span.end();
       results.add(1, { controller: name, result });
       durations.record((clock.now() - startedAt) / 1000, labels);
       running.delete(key);

@@ -17,6 +17,7 @@ import { createDestinations, type Destinations } from './destinations.ts';
 import { createLanes, createSlots } from './lanes.ts';
 import { newTally, outcomeOf, RunFailure, runErrorOf, type RunTally } from './outcome.ts';
 import { destinationOf, produce, type RunParts } from './run.ts';
+import { traced } from './run-span.ts';
 import { createScripts, scriptHashOf, type Script } from './scripts.ts';
 import { statusOf } from './status.ts';
 
@@ -244,7 +245,8 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     if (stopped) cancel.abort(new RunFailure('Query', 'STOPPING', 'the runtime is stopping'));
     active.add(one);
     supersede(request.epoch);
-    const result = lanes(request.uid, () => execute(request, AbortSignal.any([signal, cancel.signal]))).finally(() => {
+    const work = (): Promise<RunResult> => execute(request, AbortSignal.any([signal, cancel.signal]));
+    const result = lanes(request.uid, () => traced(request, work)).finally(() => {
       active.delete(one);
       running.delete(result);
     });
