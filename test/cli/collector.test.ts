@@ -129,7 +129,8 @@ test('sluice run and sluice tables read a running collector', () => {
   const sluice = (...args: string[]) =>
     spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'src/main.ts', ...args], {
       encoding: 'utf8',
-      input: "import px\ndf = px.DataFrame('http_events', start_time=px.plugin.start_time)\npx.display(df[['req_path', 'resp_status']])\n",
+      input:
+        "import px\ndf = px.DataFrame('http_events', start_time=px.plugin.start_time)\npx.display(df[['req_path', 'resp_status']])\n",
     });
   const from = ['--from', `grpc://127.0.0.1:${collector.port}`, '--tls', readerFolder];
   // the made-up probe's clock is not this host's
