@@ -1,6 +1,6 @@
 // Carries the schedule out, in `sluice local` and in the operator alike: keeps what is known of each script, hears from the
 // runtimes, and has planning.ts decide who runs next and execution.ts run it.
-import type { CommittedInterval, RunContract } from '../model/run.ts';
+import type { RunContract } from '../model/run.ts';
 import { NO_METRICS, type Metrics } from '../model/metrics.ts';
 import type { Delivery } from '../model/outcome.ts';
 import type { TimeNs } from '../model/time.ts';
@@ -13,20 +13,10 @@ import type {
   ScheduledScript,
   ScriptProgress,
 } from './dispatch/contract.ts';
-import {
-  begin,
-  dependsOn,
-  Entry,
-  learn,
-  lose,
-  rehome,
-  settleDelivery,
-  settleElsewhere,
-  uidOf,
-} from './dispatch/entry.ts';
+import { dependsOn, Entry, lose, rehome, settleElsewhere, uidOf } from './dispatch/entry.ts';
 import { createExecution } from './dispatch/execution.ts';
 import { createLane, type Lane } from './dispatch/lane.ts';
-import { createLedgerReading } from './dispatch/ledger-reading.ts';
+import { createHearing } from './dispatch/hearing.ts';
 import { answerManual, askManual, isAnswered } from './dispatch/manual.ts';
 import { createMeters, lagMs } from './dispatch/meters.ts';
 import { oneRuntime } from './dispatch/one-runtime.ts';
@@ -109,11 +99,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     return lane;
   }
 
-  const readPages = createLedgerReading({ targets, onHeard: heard, onFault, isStopped: () => stopped });
-  function read(lane: Lane): void {
-    readPages(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
-  }
-
   function noted(entry: Entry): void {
     const { state } = entry;
     settleElsewhere(entry);
@@ -149,7 +134,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     meters,
     isCurrent,
     onEnded(entry, lane) {
-      acceptEarly(entry);
+      hearing.acceptEarly(entry);
       if (isCurrent(entry)) noted(entry);
       endedOne(entry, lane);
     },
@@ -165,56 +150,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const time = now();
     for (const { entry } of before) if (isCurrent(entry)) planning.review(entry, time);
     for (const { lane } of before) planning.freed(lane);
-  }
-
-  const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
-    running !== undefined && state?.active?.start === start && state.active.end === end;
-
-  function accept(entry: Entry, delivery: Delivery): void {
-    settleDelivery(entry, delivery);
-    listener.delivered(delivery);
-  }
-
-  /** Verdicts that came early; those on the window that is being run go on waiting for its result. */
-  function acceptEarly(entry: Entry): void {
-    const { early } = entry;
-    if (early.length === 0) return;
-    entry.early = early.filter((one) => isOfActive(entry, one));
-    for (const delivery of early) if (!entry.early.includes(delivery)) accept(entry, delivery);
-  }
-
-  function delivered(delivery: Delivery): void {
-    const entry = entries.get(delivery.uid);
-    if (entry === undefined) listener.delivered(delivery);
-    else if (entry.asking.length > 0 || isOfActive(entry, delivery)) entry.early = [...entry.early, delivery];
-    else {
-      accept(entry, delivery);
-      noted(entry);
-    }
-  }
-
-  /** It runs nothing until these ledgers were read (again). */
-  function ask(entry: Entry, ordinals: readonly number[]): void {
-    planning.withdraw(entry);
-    entry.asking = [...new Set([...entry.asking, ...ordinals])];
-    for (const ordinal of ordinals) laneOf(ordinal).toRead.add(entry);
-  }
-
-  function heard(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
-    if (!isCurrent(entry)) return;
-    entry.asking = entry.asking.filter((one) => one !== ordinal);
-    if (entry.state === undefined) {
-      const others = entry.heard.filter((one) => one.ordinal !== ordinal);
-      entry.heard = [...others, { ordinal, committed }];
-    } else {
-      learn(entry, ordinal, committed);
-      noted(entry);
-    }
-    if (entry.asking.length > 0) return;
-    if (entry.state === undefined) begin(entry, now(), checkpoint?.find(uidOf(entry)), (one) => lanes.get(one)?.lostAt);
-    acceptEarly(entry);
-    noted(entry);
-    planning.review(entry, now());
   }
 
   /** Moves a script to where it belongs, once it is known what was committed where it was. */
@@ -237,62 +172,29 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
     if (time < auditAtMs) return;
     auditAtMs = time + AUDIT_MS;
-    for (const entry of entries.values()) {
-      if (entry.state === undefined || entry.state.undelivered.length === 0) continue;
-      // one that is down is asked when it comes back
-      const asked = [entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)];
-      ask(
-        entry,
-        asked.filter((ordinal) => lanes.get(ordinal)?.isUp),
-      );
-      if (entry.asking.length === 0) planning.review(entry, now());
-    }
-    for (const lane of lanes.values()) read(lane);
+    hearing.audit();
   }
 
-  targets.listen({
-    delivered,
-    up(ordinal, isLost) {
-      const lane = laneOf(ordinal);
-      lane.isUp = true;
-      lane.connection += 1;
-      if (isLost) lane.lostAt = now();
-      for (const entry of entries.values()) {
-        if (!dependsOn(entry, ordinal)) continue;
-        if (isLost) lose(entry, ordinal);
-        // what was heard before counts for nothing: it may have another disk
-        if (entry.state !== undefined || entry.heard.length > 0) ask(entry, [ordinal]);
-      }
-      read(lane);
-    },
-    down(ordinal) {
-      laneOf(ordinal).isUp = false;
-    },
-    gone(ordinal) {
-      const lane = laneOf(ordinal);
-      const time = now();
-      lane.isUp = false;
-      lane.lostAt = time;
-      lane.connection += 1;
-      lane.toRead.clear();
-      for (const entry of entries.values()) {
-        if (dependsOn(entry, ordinal)) lose(entry, ordinal);
-        if (entry.asking.includes(ordinal)) heard(entry, ordinal, []);
-        else planning.review(entry, time);
-      }
-      lanes.delete(ordinal);
-    },
-    moved() {
-      const time = now();
-      for (const entry of entries.values()) planning.review(entry, time);
-    },
+  const hearing = createHearing({
+    targets,
+    entries,
+    lanes,
+    laneOf,
+    listener,
+    find: (uid) => checkpoint?.find(uid),
+    noted,
+    withdraw: (entry) => planning.withdraw(entry),
+    review: (entry, time) => planning.review(entry, time),
+    now,
+    isStopped: () => stopped,
+    onFault,
   });
 
   function add(script: ScheduledScript): Entry {
     const { uid } = script.schedule;
     const entry = new Entry(script, targets.ordinalOf(uid));
     entries.set(uid, entry);
-    ask(entry, targets.ledgersOf(uid));
+    hearing.ask(entry, targets.ledgersOf(uid));
     return entry;
   }
 
@@ -335,13 +237,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         if (entry === undefined) add(script);
         else change(entry, script);
       }
-      await Promise.all([...lanes.values()].map(readPages));
+      await Promise.all([...lanes.values()].map((lane) => hearing.read(lane)));
     },
     set(script) {
       const entry = entries.get(script.schedule.uid);
       if (entry !== undefined) return change(entry, script);
       // in one page with others that are set now
-      for (const ordinal of add(script).asking) queueMicrotask(() => read(laneOf(ordinal)));
+      for (const ordinal of add(script).asking) queueMicrotask(() => hearing.readSoon(laneOf(ordinal)));
       return undefined;
     },
     hold(uid) {
@@ -359,7 +261,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       planning.review(entry, now());
       return answer;
     },
-    delivered,
+    delivered: (delivery) => hearing.delivered(delivery),
     progress(uid) {
       const entry = entries.get(uid);
       if (entry?.state === undefined) return undefined;

@@ -2,7 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isScriptStatus, resumeRecord } from '../../src/controllers/exportscript/resume.ts';
 import { exportScriptStatus } from '../../src/controllers/exportscript/status.ts';
-import { NEW_RECORD, onCommitted, onDelivery, type ScriptRecord } from '../../src/controllers/exportscript/track.ts';
+import {
+  NEW_RECORD,
+  onCommitted,
+  onDelivery,
+  onFailed,
+  type ScriptRecord,
+} from '../../src/controllers/exportscript/track.ts';
 import { NO_LOSS } from '../../src/model/loss.ts';
 import { timeNs } from '../../src/model/time.ts';
 
@@ -79,5 +85,19 @@ describe('a record that goes on from a status', () => {
     expect(isScriptStatus({ ...status, totals: {} })).toBe(false);
     expect(isScriptStatus({ ...status, history: [{}] })).toBe(false);
     fc.assert(fc.property(fc.jsonValue(), (value) => expect(isScriptStatus(value)).toBe(false)));
+  });
+
+  test('S17: has totals that never fall, also from a status of a version that counted less (T14)', () => {
+    const record = delivered();
+    const status = JSON.parse(JSON.stringify(statusOf(record))) as { totals: Record<string, number> };
+    delete status.totals['repeated'];
+    if (!isScriptStatus(status)) throw new Error('not taken');
+    const resumed = resumeRecord(status);
+    expect(resumed.totals).toEqual(record.totals);
+    const error = { stage: 'Query', code: 'X', message: 'x' } as const;
+    const later = onFailed(resumed, error).totals;
+    for (const [key, value] of Object.entries(record.totals)) {
+      expect(Reflect.get(later, key)).toBeGreaterThanOrEqual(value);
+    }
   });
 });

@@ -161,4 +161,37 @@ describe("a script's record", () => {
       totals: { failures: 2 },
     });
   });
+
+  test('S4 d: counts every window of a skipped stretch, with its reason', () => {
+    const record = onCommitted(NEW_RECORD, outcome(1, { outcome: 'Skipped', reason: 'Suspended' }), true, 0, {
+      windows: 40,
+    });
+    expect(record.totals).toMatchObject({ windows: 40, missed: 40 });
+    expect(record.history[0]).toMatchObject({ outcome: 'Skipped', reason: 'Suspended' });
+  });
+
+  test('counts windows that may have been sent before', () => {
+    const once = onCommitted(NEW_RECORD, outcome(1), true, 0, { isRepeated: true });
+    expect(onCommitted(once, outcome(2), true, 0, { isRepeated: false }).totals).toMatchObject({
+      windows: 2,
+      repeated: 1,
+    });
+  });
+
+  test('of a manual run that failed is no failing script', () => {
+    const error = { stage: 'Query', code: 'TIMEOUT', message: 'late' } as const;
+    const record = onFailed(NEW_RECORD, error, true);
+    expect(record).toMatchObject({ consecutiveFailures: 0, lastError: error, totals: { failures: 1 } });
+  });
+
+  test('S16: stays small while the destination is away, and its totals miss nothing', () => {
+    let record = NEW_RECORD;
+    for (let n = 0; n < 1000; n++) record = onCommitted(record, outcome(n), false, 0);
+    expect(record.pending.length).toBeLessThanOrEqual(16);
+    for (let n = 0; n < 1000; n++) record = onDelivery(record, delivery(n));
+    expect(record.totals).toMatchObject({ windows: 1000, metrics: 8000 });
+    expect(record.pending).toEqual([]);
+    expect(record.lastWindow?.end).toBe('1970-01-01T02:46:40.000Z');
+    expect(record.history).toHaveLength(10);
+  });
 });

@@ -16,7 +16,9 @@ const isWindow = (value: unknown): value is Omit<WindowRecord, 'refused'> =>
 export function isScriptStatus(value: unknown): value is ExportScriptStatus {
   if (!isRecord(value) || !isRecord(value['totals'])) return false;
   const totals = value['totals'];
-  if (!Object.keys(NO_TOTALS).every((key) => isCount(totals[key]))) return false;
+  // an older version may not have had them all (T14)
+  const isTotal = (key: string): boolean => isCount(totals[key]) || (key !== 'windows' && totals[key] === undefined);
+  if (!Object.keys(NO_TOTALS).every(isTotal)) return false;
   const { history, conditions } = value;
   return Array.isArray(history) && history.every(isWindow) && Array.isArray(conditions) && conditions.every(isRecord);
 }

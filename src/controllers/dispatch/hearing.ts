@@ -1,0 +1,152 @@
+// What the dispatcher hears: ledgers that are read before a script runs, destinations' verdicts, runtimes that come and go.
+import type { Delivery } from '../../model/outcome.ts';
+import type { CommittedInterval } from '../../model/run.ts';
+import type { TimeNs } from '../../model/time.ts';
+import type { DispatcherListener, ProgressBook, RunTargets } from './contract.ts';
+import { begin, dependsOn, learn, lose, settleDelivery, uidOf, type Entry } from './entry.ts';
+import type { Lane } from './lane.ts';
+import { createLedgerReading } from './ledger-reading.ts';
+
+export interface HearingOptions {
+  readonly targets: Pick<RunTargets, 'ledger' | 'listen'>;
+  readonly entries: ReadonlyMap<string, Entry>;
+  readonly lanes: Map<number, Lane>;
+  /** Makes it where it is not there. */
+  readonly laneOf: (ordinal: number) => Lane;
+  readonly listener: Pick<DispatcherListener, 'delivered'>;
+  readonly find: ProgressBook['find'];
+  /** Its progress may have changed. */
+  readonly noted: (entry: Entry) => void;
+  readonly withdraw: (entry: Entry) => void;
+  readonly review: (entry: Entry, time: TimeNs) => void;
+  readonly now: () => TimeNs;
+  readonly isStopped: () => boolean;
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+export interface Hearing {
+  /** The script runs nothing until these ledgers were read (again); `read` reads them. */
+  ask(entry: Entry, ordinals: readonly number[]): void;
+  /** Rejects with the first failure, and goes on by itself. */
+  read(lane: Lane): Promise<void>;
+  readSoon(lane: Lane): void;
+  delivered(delivery: Delivery): void;
+  /** After a run: verdicts that came before its result. */
+  acceptEarly(entry: Entry): void;
+  /** Asks ledgers about what waits for its delivery: a verdict may have been lost on its way. */
+  audit(): void;
+}
+
+export function createHearing(options: HearingOptions): Hearing {
+  const { targets, entries, lanes, laneOf, listener, noted, now, onFault } = options;
+  const read = createLedgerReading({ targets, onHeard: heard, onFault, isStopped: options.isStopped });
+
+  function readSoon(lane: Lane): void {
+    read(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
+  }
+
+  const isCurrent = (entry: Entry): boolean => entries.get(uidOf(entry)) === entry;
+  const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
+    running !== undefined && state?.active?.start === start && state.active.end === end;
+
+  function accept(entry: Entry, delivery: Delivery): void {
+    settleDelivery(entry, delivery);
+    listener.delivered(delivery);
+  }
+
+  /** Verdicts that came early; those on the window that is being run go on waiting for its result. */
+  function acceptEarly(entry: Entry): void {
+    const { early } = entry;
+    if (early.length === 0) return;
+    entry.early = early.filter((one) => isOfActive(entry, one));
+    for (const delivery of early) if (!entry.early.includes(delivery)) accept(entry, delivery);
+  }
+
+  function delivered(delivery: Delivery): void {
+    const entry = entries.get(delivery.uid);
+    if (entry === undefined) listener.delivered(delivery);
+    else if (entry.asking.length > 0 || isOfActive(entry, delivery)) entry.early = [...entry.early, delivery];
+    else {
+      accept(entry, delivery);
+      noted(entry);
+    }
+  }
+
+  /** It runs nothing until these ledgers were read (again). */
+  function ask(entry: Entry, ordinals: readonly number[]): void {
+    options.withdraw(entry);
+    entry.asking = [...new Set([...entry.asking, ...ordinals])];
+    for (const ordinal of ordinals) laneOf(ordinal).toRead.add(entry);
+  }
+
+  function heard(entry: Entry, ordinal: number, committed: readonly CommittedInterval[]): void {
+    if (entries.get(uidOf(entry)) !== entry) return;
+    entry.asking = entry.asking.filter((one) => one !== ordinal);
+    if (entry.state === undefined) {
+      const others = entry.heard.filter((one) => one.ordinal !== ordinal);
+      entry.heard = [...others, { ordinal, committed }];
+    } else {
+      learn(entry, ordinal, committed);
+      noted(entry);
+    }
+    if (entry.asking.length > 0) return;
+    if (entry.state === undefined) begin(entry, now(), options.find(uidOf(entry)), (one) => lanes.get(one)?.lostAt);
+    acceptEarly(entry);
+    noted(entry);
+    options.review(entry, now());
+  }
+
+  function audit(): void {
+    for (const entry of entries.values()) {
+      if (entry.state === undefined || entry.state.undelivered.length === 0) continue;
+      // one that is down is asked when it comes back
+      const asked = [entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)];
+      ask(
+        entry,
+        asked.filter((ordinal) => lanes.get(ordinal)?.isUp),
+      );
+      if (entry.asking.length === 0) options.review(entry, now());
+    }
+    for (const lane of lanes.values()) readSoon(lane);
+  }
+
+  targets.listen({
+    delivered,
+    up(ordinal, isLost) {
+      const lane = laneOf(ordinal);
+      lane.isUp = true;
+      lane.connection += 1;
+      if (isLost) lane.lostAt = now();
+      for (const entry of entries.values()) {
+        if (!dependsOn(entry, ordinal)) continue;
+        if (isLost) lose(entry, ordinal);
+        // what was heard before counts for nothing: it may have another disk
+        if (entry.state !== undefined || entry.heard.length > 0) ask(entry, [ordinal]);
+      }
+      readSoon(lane);
+    },
+    down(ordinal) {
+      laneOf(ordinal).isUp = false;
+    },
+    gone(ordinal) {
+      const lane = laneOf(ordinal);
+      const time = now();
+      lane.isUp = false;
+      lane.lostAt = time;
+      lane.connection += 1;
+      lane.toRead.clear();
+      for (const entry of entries.values()) {
+        if (dependsOn(entry, ordinal)) lose(entry, ordinal);
+        if (entry.asking.includes(ordinal)) heard(entry, ordinal, []);
+        else options.review(entry, time);
+      }
+      lanes.delete(ordinal);
+    },
+    moved() {
+      const time = now();
+      for (const entry of entries.values()) options.review(entry, time);
+    },
+  });
+
+  return { ask, read, readSoon, delivered, acceptEarly, audit };
+}
