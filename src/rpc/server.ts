@@ -215,7 +215,11 @@ async function answer(
   { tls, isAllowed, onRefused, onFault }: RpcServerOptions,
 ): Promise<void> {
   const gone = new AbortController();
-  call.on('cancelled', () => gone.abort(new RpcError('CANCELLED', 'the caller is gone')));
+  call.on('cancelled', () => {
+    gone.abort(new RpcError('CANCELLED', 'the caller is gone'));
+    // else whoever waits for the next request waits for ever
+    call.destroy();
+  });
   // a broken connection is `cancelled`
   call.on('error', () => undefined);
   try {
