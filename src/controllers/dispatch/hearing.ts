@@ -45,7 +45,6 @@ export function createHearing(options: HearingOptions): Hearing {
     read(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
   }
 
-  const isCurrent = (entry: Entry): boolean => entries.get(uidOf(entry)) === entry;
   const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
     running !== undefined && state?.active?.start === start && state.active.end === end;
 
