@@ -3,8 +3,10 @@
 import { expect, test } from '@jest/globals';
 import { flightBackend } from '../../src/collector/flight.ts';
 import type { Node } from '../../src/plan/node.ts';
+import type { Operator } from '../../src/plan/plan.ts';
 import { createFlightServer } from '../../src/rpc/flight-server.ts';
 import { openRemoteNode } from '../../src/rpc/flight-node.ts';
+import { faultProxy } from '../e2e/fault-proxy.ts';
 import { CONSOLE, pointsOf, s, startHarness } from '../runtime/harness.ts';
 import { tableNode, type TableNode } from '../runtime/table-node.ts';
 
@@ -73,4 +75,42 @@ test('merged states are the same whether nodes are in process or behind the netw
   expect(there).toEqual(here);
   for (const node of far) node.close();
   for (const server of servers) await server.close(0);
+});
+
+test('thousands of questions to a node go over one connection', async () => {
+  // HTTP/2 servers end connections with more than 1000 resets at once, and 33 a second from then on
+  const node = tableNode('node-1', s(0));
+  node.http(s(1), { req_path: '/a' });
+  const options = {
+    listen: '127.0.0.1:0',
+    tls: undefined,
+    namespace: 'n',
+    onRefused: () => undefined,
+    onFault: () => undefined,
+  };
+  const server = await createFlightServer(flightBackend({ node, tables: node.tables }), options);
+  const proxy = await faultProxy(server.port);
+  const far = openRemoteNode({ name: 'node-1', address: proxy.address, tls: undefined, isServer: () => true });
+  const signal = new AbortController().signal;
+  const fragment: Operator = {
+    kind: 'source',
+    table: 'http_events',
+    columns: ['req_path'],
+    schema: [{ name: 'req_path', type: 'STRING', semanticType: 'ST_NONE' }],
+  };
+  const ask = async (): Promise<number> => {
+    let rows = 0;
+    for await (const event of far.query(fragment, { scope: '*', signal }))
+      if (event.kind === 'batch') rows += event.batch.length;
+    await far.loss(['http_events'], s(0), s(1), signal);
+    return rows;
+  };
+  for (let i = 0; i < 50; i++) {
+    const rows = await Promise.all(Array.from({ length: 32 }, ask));
+    expect(new Set(rows)).toEqual(new Set([1]));
+  }
+  expect(proxy.accepted).toBe(1);
+  far.close();
+  await server.close(0);
+  await proxy.close();
 });
