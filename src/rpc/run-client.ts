@@ -1,7 +1,7 @@
 // A runtime over gRPC, as the contract that the dispatcher knows. One connection carries every call; what a broken one
 // leaves unknown is for the ledger to answer.
 import type { Delivery } from '../model/outcome.ts';
-import type { CommittedInterval, RunContract, RunRequest } from '../model/run.ts';
+import type { CommittedInterval, RunContract, RunRequest, RunResult } from '../model/run.ts';
 import type { TimeNs } from '../model/time.ts';
 import { openChannel, type CallOptions, type Channel, type ChannelOptions } from './channel.ts';
 import type { Codec } from './protobuf.ts';
@@ -145,7 +145,12 @@ function explained(error: unknown, peer: string): unknown {
   return new RpcError('UNIMPLEMENTED', message, error);
 }
 
-async function runOver(channel: Channel, request: RunRequest, signal: AbortSignal, peer: string) {
+async function runOver(
+  channel: Channel,
+  request: RunRequest,
+  signal: AbortSignal,
+  peer: string,
+): Promise<RunResult> {
   signal.throwIfAborted();
   const { timeoutMs, watermarkWaitMs } = request.limits;
   const stream = channel.stream(`${RUN_SERVICE}/Run`, { timeoutMs: timeoutMs + watermarkWaitMs + RUN_MARGIN_MS });
@@ -153,12 +158,17 @@ async function runOver(channel: Channel, request: RunRequest, signal: AbortSigna
   // The answer is waited for all the same: it says whether the word came before the commit.
   const cancel = (): void => stream.send(RUN_MESSAGE.encode({ cancel: true }));
   signal.addEventListener('abort', cancel, { once: true });
+  let result: RunResult | undefined;
   try {
-    for await (const reply of stream.replies) return resultFromWire(RUN_REPLY.decode(reply));
-    throw new RpcError('INTERNAL', `${peer}: the run was answered with nothing`);
+    // to its end: a stream that is left is reset, and an HTTP/2 server ends connections with more than some 30 resets a second
+    for await (const reply of stream.replies) result ??= resultFromWire(RUN_REPLY.decode(reply));
+  } catch (error) {
+    if (result === undefined) throw error;
   } finally {
     signal.removeEventListener('abort', cancel);
   }
+  if (result === undefined) throw new RpcError('INTERNAL', `${peer}: the run was answered with nothing`);
+  return result;
 }
 
 /** Over reconnections, until another reader takes over, `signal` aborts or the client is closed. */
