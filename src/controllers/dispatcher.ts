@@ -73,8 +73,7 @@ export type DispatcherOptions = Runtimes & {
   readonly onFault?: (what: string, error: unknown) => void;
 };
 
-/** Verdicts that were lost on their way are found in the ledger this often. */
-const AUDIT_MS = 60_000;
+const AUDIT_MS = 3000;
 const GAUGES_MS = 5000;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
@@ -186,6 +185,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     withdraw: (entry) => planning.withdraw(entry),
     review: (entry, time) => planning.review(entry, time),
     now,
+    monotonicMs,
     isStopped: () => stopped,
     onFault,
   });

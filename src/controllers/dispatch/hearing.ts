@@ -7,6 +7,10 @@ import { begin, dependsOn, learn, lose, settleDelivery, uidOf, type Entry } from
 import type { Lane } from './lane.ts';
 import { createLedgerReading } from './ledger-reading.ts';
 
+/** Verdicts that were lost on their way are found in the ledger: all scripts in this time, so many at once, for they wait meanwhile. */
+const AUDIT_ROUND_MS = 60_000;
+const AUDIT_PAGE = 500;
+
 export interface HearingOptions {
   readonly targets: Pick<RunTargets, 'ledger' | 'listen'>;
   readonly entries: ReadonlyMap<string, Entry>;
@@ -20,6 +24,7 @@ export interface HearingOptions {
   readonly withdraw: (entry: Entry) => void;
   readonly review: (entry: Entry, time: TimeNs) => void;
   readonly now: () => TimeNs;
+  readonly monotonicMs: () => number;
   readonly isStopped: () => boolean;
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -33,7 +38,7 @@ export interface Hearing {
   delivered(delivery: Delivery): void;
   /** After a run: verdicts that came before its result. */
   acceptEarly(entry: Entry): void;
-  /** Asks ledgers about what waits for its delivery: a verdict may have been lost on its way. */
+  /** Asks ledgers about some of what waits for its delivery. To be called every few seconds. */
   audit(): void;
 }
 
@@ -95,16 +100,27 @@ export function createHearing(options: HearingOptions): Hearing {
     options.review(entry, now());
   }
 
+  let left: Iterator<Entry> | undefined;
+  let roundAtMs = options.monotonicMs();
+
   function audit(): void {
-    for (const entry of entries.values()) {
+    if (left === undefined && options.monotonicMs() - roundAtMs < AUDIT_ROUND_MS) return;
+    left ??= entries.values();
+    roundAtMs = options.monotonicMs();
+    for (let asked = 0; asked < AUDIT_PAGE;) {
+      const next = left.next();
+      if (next.done === true) {
+        left = undefined;
+        break;
+      }
+      const entry = next.value;
       if (entry.state === undefined || entry.state.undelivered.length === 0) continue;
       // one that is down is asked when it comes back
-      const asked = [entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)];
-      ask(
-        entry,
-        asked.filter((ordinal) => lanes.get(ordinal)?.isUp),
-      );
-      if (entry.asking.length === 0) options.review(entry, now());
+      const there = [entry.ordinal, ...entry.elsewhere.map(({ ordinal }) => ordinal)];
+      const awake = there.filter((ordinal) => lanes.get(ordinal)?.isUp);
+      if (awake.length === 0) continue;
+      ask(entry, awake);
+      asked += 1;
     }
     for (const lane of lanes.values()) readSoon(lane);
   }

@@ -311,6 +311,24 @@ describe('the slots of a dispatcher', () => {
     expect(running).toHaveLength(1);
   });
 
+  test('a verdict that was lost on its way is found in the ledger', async () => {
+    const base = targetsOf([0], () => 0);
+    const one = start({
+      targets: {
+        ...base,
+        async run(_, request) {
+          known.set(request.uid, [{ start: begin, end: request.end, delivered: true }]);
+          return { status: 'committed', outcome: outcomeOf(request, 'Complete'), delivered: false };
+        },
+      },
+    });
+    await one.apply([script('a/s')]);
+    await pass(91_000);
+    expect(one.progress('a/s')).toMatchObject({ deliveredUntil: begin, finishedUntil: at(60) });
+    await pass(70_000);
+    expect((one.progress('a/s')?.deliveredUntil ?? 0n) >= at(60)).toBe(true);
+  });
+
   describe('S12: a manual run', () => {
     test('runs the last complete window, also of a suspended script, once per token', async () => {
       const told: boolean[] = [];
