@@ -83,6 +83,12 @@ export const CATALOGUE: readonly MetricDefinition[] = [
     'How far the script that is furthest behind is behind, beyond the window that it waits for.',
   ),
   operator('gauge', 'sluice_runtime_up', '1 where the runtime of this ordinal is reached, else 0.', ['runtime']),
+  operator(
+    'gauge',
+    'sluice_certificate_expiry_timestamp_seconds',
+    'When the certificate of a role, or the authority that signs them, ends, Unix seconds; it is renewed long before.',
+    ['certificate'],
+  ),
   operator('counter', 'sluice_checkpoint_writes_total', 'Checkpoint ConfigMaps that were written.'),
   operator('counter', 'sluice_checkpoint_write_failures_total', 'Checkpoints that could not be written; tried again.'),
   operator(

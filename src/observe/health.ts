@@ -31,7 +31,9 @@ async function listen(
   server.requestTimeout = 10_000;
   server.headersTimeout = 10_000;
   server.maxHeadersCount = 64;
-  server.listen(port, host);
+  // no host: all addresses, those of IPv6 where the kernel has it; `::` fails where it has not
+  if (host === '::') server.listen(port);
+  else server.listen(port, host);
   await once(server, 'listening');
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the server has no address');

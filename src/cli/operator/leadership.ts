@@ -21,7 +21,7 @@ export interface LeadershipOptions {
   /** Of the runtimes, as the settings want them now. */
   readonly replicas: () => number;
   /** Undefined where the workloads are not ours to deploy. */
-  readonly workloads: Omit<WorkloadsOptions, 'client' | 'isSpoolEmpty' | 'onHealth'> | undefined;
+  readonly workloads: Omit<WorkloadsOptions, 'client' | 'isSpoolEmpty' | 'onHealth' | 'onCertificates'> | undefined;
   readonly onNote: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -41,6 +41,8 @@ const WORKLOADS = 'workloads';
 
 export function createLeadership(options: LeadershipOptions): Leadership {
   const { onFault } = options.leading;
+  const expiry = options.leading.metrics.gauge('sluice_certificate_expiry_timestamp_seconds');
+  let certificates: readonly string[] = [];
   let leading: Leading | undefined;
   let work: Promise<void> = Promise.resolve();
   let workloads: Controller | undefined;
@@ -55,6 +57,10 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       client,
       // what dispatch does not need any more has nothing left to send
       isSpoolEmpty: (ordinal) => (leading === undefined ? undefined : ordinal >= leading.replicasNeeded()),
+      onCertificates: (ends) => {
+        certificates = Object.keys(ends);
+        for (const [certificate, endMs] of Object.entries(ends)) expiry.set(endMs / 1000, { certificate });
+      },
       onHealth: (next) => {
         health = next;
         leading?.healthChanged();
@@ -128,6 +134,8 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       leading = undefined;
       workloads = undefined;
       await Promise.all([before?.stop(0), deployed?.stop(0)]);
+      // another one renews them now, and this one would not see it
+      for (const certificate of certificates) expiry.remove({ certificate });
       await work;
     },
     async drain(graceMs) {

@@ -45,6 +45,8 @@ export interface WorkloadsOptions {
   readonly isSpoolEmpty: (ordinal: number) => boolean | undefined;
   /** Called with the operator's own certificate, key and trust bundle, at first and after each change. */
   readonly onTls: (material: TlsMaterial) => void;
+  /** Called after each look, with when the certificates that are kept end. */
+  readonly onCertificates: (ends: CertificateChange['ends']) => void;
   /** Called after each look that came to another answer than the one before. */
   readonly onHealth: (health: WorkloadHealth) => void;
   /** About the operator's Deployment, for its events. */
@@ -245,6 +247,7 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
   /** The operator's own certificate, as it was written. */
   function tellTls(change: CertificateChange | undefined): void {
     if (change === undefined) return;
+    options.onCertificates(change.ends);
     const text = JSON.stringify(change.own);
     if (text !== toldTls) options.onTls(change.own);
     toldTls = text;

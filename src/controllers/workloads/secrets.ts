@@ -122,6 +122,8 @@ export interface CertificateChange {
   readonly secrets: readonly Child[];
   /** The operator's own leaf, key and trust bundle. */
   readonly own: TlsMaterial;
+  /** When each ends, milliseconds since 1970. */
+  readonly ends: Readonly<Record<Component | 'authority', number>>;
   /** For the log: `issued sluice-runtime until 2026-02-07T10:00:00Z`. */
   readonly notes: readonly string[];
 }
@@ -215,6 +217,8 @@ export async function changeCertificates(
     leafOf('runtime'),
     leafOf('collector'),
   ]);
+  const endOf = (role: Component): number =>
+    plan.issue.includes(role) ? notAfterMs : (contents.leaves[role]?.notAfterMs ?? notAfterMs);
   const leafSecret = (role: Component, { certificate, key, ca }: TlsMaterial): Child =>
     secretChild(inputs, role, tlsSecretName(role), 'kubernetes.io/tls', {
       'ca.crt': ca,
@@ -237,6 +241,12 @@ export async function changeCertificates(
       leafSecret('collector', collector),
     ],
     own: operator,
+    ends: {
+      authority: currentEndsMs,
+      operator: endOf('operator'),
+      runtime: endOf('runtime'),
+      collector: endOf('collector'),
+    },
     notes: [...notes, ...plan.issue.map((role) => `issued ${workloadName(role)} until ${until(notAfterMs)}`)],
   };
 }

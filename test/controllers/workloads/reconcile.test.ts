@@ -62,6 +62,8 @@ describeCluster('objects of the operator on an API server', () => {
     ]);
     expect(world.tls).toHaveLength(1);
     expect(new X509Certificate(world.tls[0]?.certificate ?? '').subjectAltName).toContain('sa/sluice-operator');
+    expect(world.ends['operator']).toBe(Date.parse(new X509Certificate(world.tls[0]?.certificate ?? '').validTo));
+    expect(Object.keys(world.ends).toSorted()).toEqual(['authority', 'collector', 'operator', 'runtime']);
     expect(world.health).toMatchObject({
       collector: { total: 0, fault: { reason: 'NoNodes' } },
       runtime: { replicas: 1, ready: 0 },

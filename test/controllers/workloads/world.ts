@@ -42,6 +42,7 @@ export interface World {
   /** What the hook says of the spool of an ordinal. */
   readonly spools: Map<number, boolean>;
   health: WorkloadHealth | undefined;
+  ends: Readonly<Record<string, number>>;
   /** How far the operator's clock is ahead. */
   aheadMs: number;
   typeOf(kind: Kind): ResourceType;
@@ -76,6 +77,7 @@ export async function startWorld(name: string): Promise<World> {
     settings: () => settings,
     isSpoolEmpty: (ordinal) => spools.get(ordinal),
     onTls: (material) => tls.push(material),
+    onCertificates: (ends) => (world.ends = ends),
     onHealth: (health) => (world.health = health),
     onEvent: (event) => events.push(event),
     onNote: (note) => notes.push(note),
@@ -101,6 +103,7 @@ export async function startWorld(name: string): Promise<World> {
     tls,
     spools,
     health: undefined,
+    ends: {},
     aheadMs: 0,
     typeOf,
     get,
