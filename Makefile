@@ -8,16 +8,19 @@ endif
 BIN := node_modules/.bin
 JEST := NODE_OPTIONS="--experimental-vm-modules --disable-warning=ExperimentalWarning" $(BIN)/jest
 
-.PHONY: help setup demo test test-setup unit fuzz bench lint types format probe image clean
+.PHONY: help setup demo demo-cluster test test-setup unit fuzz soak bench lint types format probe image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## npm packages, Node.js 24, and as root what the probe compiles with
 	@scripts/setup.sh
 
 demo: setup ## 45 seconds of real traffic from the kernel to an OpenTelemetry receiver (RECEIVER=otelcol: a real Collector)
 	@node --disable-warning=ExperimentalWarning scripts/demo/demo.ts
+
+demo-cluster: test-setup ## Sluice on two real Kubernetes nodes: install, shops under load, a real Collector; stays until Ctrl-C
+	@node --disable-warning=ExperimentalWarning scripts/demo-cluster/demo.ts
 
 test-setup:
 	@scripts/setup.sh test
@@ -30,6 +33,9 @@ unit: ## the jest suites only: make unit T=test/pxl
 
 fuzz: ## the property and fuzz tests with many more runs: make fuzz RUNS=20000
 	@SLUICE_FUZZ_RUNS=$(or $(RUNS),20000) $(JEST) $(T)
+
+soak: test-setup ## faults at random on real nodes: make soak MINUTES=30
+	@SLUICE_SOAK=$(or $(MINUTES),30) $(JEST) --runInBand test/e2e-cluster/soak
 
 bench: setup ## every benchmark beside its rival
 	@scripts/bench.sh $(B)

@@ -1,7 +1,8 @@
 // One script under load while things go wrong: what was done when, and at the end the verdict: no window left out, none
 // finished or sent twice but those that are counted as repeated, the counts right wherever nothing was wrong, and what nobody
 // saw named.
-import { existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { killAll, leaderPod, processesOf, type Part } from './processes.ts';
@@ -128,6 +129,7 @@ export async function startTrial(product: Product): Promise<Trial> {
     nodeOf: (pod) => podField(pod, '{.spec.nodeName}'),
     async verdict() {
       const { contradictions, windows, uid } = record();
+      const intervals = await ledgerOf(product, uid);
       const history = [...windows.values()];
       const lastMs = Date.parse(record().status?.deliveredUntil ?? '');
       const isIn =
@@ -151,7 +153,8 @@ export async function startTrial(product: Product): Promise<Trial> {
           ...contradictions,
           ...seams(history),
           ...(firstSeen === fromMs ? [] : [`the first is that of ${clock(firstSeen)}, not of ${clock(fromMs)}`]),
-          ...seams(await ledgerOf(product, uid)).map((seam) => `in the ledger: ${seam}`),
+          ...(intervals.length === 0 ? ['the ledger has no window'] : []),
+          ...seams(intervals).map((seam) => `in the ledger: ${seam}`),
         ],
         twice: twiceOf(product),
         counts: [
@@ -218,15 +221,33 @@ function twiceOf({ items, statuses }: Product): string[] {
   });
 }
 
-/** The finished intervals of a script, from the file on the runtime's volume. */
+/**
+ * The finished intervals of a script, from the file on the runtime's volume. The runtime locks it for itself, so a copy of it
+ * and of its log is read; one that was taken in the middle of a checkpoint is malformed and taken again.
+ */
 async function ledgerOf({ cluster }: Product, uid: string): Promise<{ start: string; end: string }[]> {
   const path = 'jsonpath={.spec.nodeName} {.metadata.uid}';
   const said = await cluster.kubectl(['get', 'pod', 'sluice-runtime-0', '-n', NAMESPACE, '-o', path]);
   const [node = '', podUid = ''] = said.split(' ');
   const folder = join(cluster.dir, node, 'lib-kubelet/pods', podUid, 'volumes/kubernetes.io~empty-dir/state');
-  const file = existsSync(folder) ? readdirSync(folder).find((name) => name.endsWith('.db')) : undefined;
-  if (file === undefined) throw new Error(`no ledger in ${folder}`);
-  const ledger = new DatabaseSync(join(folder, file), { readOnly: true });
+  return until(
+    'a ledger that can be read',
+    () => {
+      const copy = mkdtempSync(join(tmpdir(), 'sluice-ledger-'));
+      try {
+        for (const name of readdirSync(folder).filter((file) => /^ledger\.db(-wal)?$/.test(file)))
+          copyFileSync(join(folder, name), join(copy, name));
+        return intervalsIn(join(copy, 'ledger.db'), uid);
+      } finally {
+        rmSync(copy, { recursive: true, force: true });
+      }
+    },
+    10_000,
+  );
+}
+
+function intervalsIn(file: string, uid: string): { start: string; end: string }[] {
+  const ledger = new DatabaseSync(file);
   try {
     const query = ledger.prepare(
       'SELECT start, "end" FROM windows WHERE uid = $uid UNION ALL SELECT start, "end" FROM intervals WHERE uid = $uid ORDER BY 1',
