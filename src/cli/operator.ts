@@ -5,7 +5,7 @@ import { durationMs, startSettings } from '../controllers/workloads/settings.ts'
 import { startWorkloadStores } from '../controllers/workloads/stores.ts';
 import { openKubeClient, userAgent } from '../kube/client.ts';
 import { ExternalError } from '../kube/controller.ts';
-import { loadKubeAccess } from '../kube/config.ts';
+import { loadKubeAccess, type KubeAccess } from '../kube/config.ts';
 import { createEvents } from '../kube/events.ts';
 import { startLeader, type Leader } from '../kube/leader.ts';
 import { SYSTEM_CLOCK } from '../kube/timers.ts';
@@ -17,12 +17,12 @@ import { observeProcess } from '../observe/process.ts';
 import { startTraces } from '../observe/traces.ts';
 import { tlsFromFolder } from '../rpc/tls.ts';
 import { risingClock } from '../schedule/clock.ts';
-import type { Command, CommandIo } from './command.ts';
+import { UsageError, type Command, type CommandIo } from './command.ts';
 import { failureText } from './failure.ts';
 import { startChecks } from './operator/checks.ts';
 import { EXPORT_SCRIPTS, OTEL_PLUGINS } from './operator/kinds.ts';
 import { createLeadership, ownDeployment } from './operator/leadership.ts';
-import { followSettings, parseOperatorOptions } from './operator/options.ts';
+import { followSettings, parseOperatorOptions, type OperatorOptions } from './operator/options.ts';
 import { startKindStores } from './operator/stores.ts';
 import { createRuntimeClients } from './operator/runtime-clients.ts';
 import { presetNames } from './presets.ts';
@@ -44,17 +44,35 @@ statuses, and deploys and repairs the runtimes and the collectors. Of several re
   --insecure               without TLS, for --runtime on loopback
   --help                   this text
 
-Each flag also as an environment variable SLUICE_…, such as SLUICE_SETTINGS. Ends at SIGTERM or SIGINT within 20 seconds.
+Each flag also as an environment variable SLUICE_…, such as SLUICE_SETTINGS, lists separated by commas.
+Ends at SIGTERM or SIGINT within 20 seconds.
 `;
 
 /** Runs that are under way may take that long when the process ends; statuses and checkpoints are written after them. */
 const DRAIN_MS = 15_000;
 
+/** What is followed and served goes on until all else has ended, however that ends. */
+interface Lasting {
+  readonly signal: AbortSignal;
+  closeAtEnd(close: () => unknown): void;
+}
+
 async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const options = parseOperatorOptions(argv, io.env);
+  const end = new AbortController();
+  const closing: (() => unknown)[] = [];
+  try {
+    return await lead(options, io, { signal: end.signal, closeAtEnd: (close) => closing.push(close) });
+  } finally {
+    end.abort();
+    await Promise.allSettled(closing.map(async (close) => close()));
+  }
+}
+
+async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): Promise<number> {
   const { identity } = options;
   let { settings } = options;
-  const access = await loadKubeAccess(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig });
+  const access = await openAccess(options.kubeconfig);
   const namespace = options.namespace ?? access.namespace ?? 'sluice-system';
   const log = openLog(io.stderr, options.logLevel, { role: 'operator' });
   const resource = {
@@ -67,23 +85,23 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const endpoint = settings.telemetry.endpoint.replace(/^http:\/\//, '');
   const push = endpoint === '' ? undefined : { endpoint, intervalMs: 15_000 };
   const metrics = createMetrics(resource, push);
-  const stopTraces = push === undefined ? undefined : startTraces(resource, push);
-  const stopObserving = observeProcess(metrics, Date.now());
+  lasting.closeAtEnd(() => metrics.stop());
+  if (push !== undefined) lasting.closeAtEnd(startTraces(resource, push));
+  lasting.closeAtEnd(observeProcess(metrics, Date.now()));
   // what lies outside is tried again, and shown where it belongs: in conditions
   const onFault = (what: string, error: unknown): void =>
     void log.log(error instanceof ExternalError ? 'warn' : 'error', 'failed', { what, error: failureText(error) });
   const onNote = (message: string, fields: Readonly<Record<string, unknown>> = {}): void =>
     void log.info(message, fields);
 
-  // what is followed and served goes on until all else has ended
-  const end = new AbortController();
   const agent = userAgent('operator', version);
   const client = openKubeClient(access, { purpose: 'main', userAgent: agent, metrics });
+  lasting.closeAtEnd(() => client.close());
   const namespaces: readonly (string | undefined)[] =
     settings.watchNamespaces.length === 0 ? [undefined] : settings.watchNamespaces;
   const onFollowError = (what: string, error: unknown): void =>
     void log.warn('following failed', { what, error: failureText(error) });
-  const following = { client, metrics, signal: end.signal, onError: onFollowError };
+  const following = { client, metrics, signal: lasting.signal, onError: onFollowError };
   const kinds = startKindStores({ ...following, namespaces });
   const { scripts, plugins } = kinds;
   const isDeploying = options.runtimes.length === 0;
@@ -93,6 +111,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     options.tlsFolder === undefined
       ? undefined
       : await tlsFromFolder(options.tlsFolder, { onFault: (error) => onFault('reading certificates', error) });
+  lasting.closeAtEnd(() => certificates?.close());
   const runtimes = createRuntimeClients(
     {
       namespace,
@@ -165,7 +184,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     client,
     namespace,
     watchNamespaces: settings.watchNamespaces,
-    signal: end.signal,
+    signal: lasting.signal,
     onAnswer(what, answer) {
       if (answer === true) onNote(`${what} are as they should be`);
       else {
@@ -190,7 +209,9 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
     election: () => leader?.isTakingPart === true || 'the lease was not read yet',
     running: () => !isStopping || 'stopping',
   });
+  lasting.closeAtEnd(() => health.close());
   const metricsServer = await startMetricsServer(options.metrics, metrics.scrape);
+  lasting.closeAtEnd(() => metricsServer.close());
 
   await raced(Promise.all([scripts.synced, plugins.synced]), io.signal);
   const { leaseDuration, renewDeadline, retryPeriod } = settings.leaderElection;
@@ -216,7 +237,7 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const needsRestart = startSettings(settings);
   followSettings(
     options.settingsFile,
-    end.signal,
+    lasting.signal,
     (next) => {
       settings = next;
       onNote('the settings have changed');
@@ -234,11 +255,16 @@ async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   await leadership.drain(DRAIN_MS);
   await leader?.stop();
   await events.stop();
-  end.abort();
-  certificates?.close();
-  await Promise.all([health.close(), metricsServer.close(), client.close(), metrics.stop(), stopTraces?.()]);
-  stopObserving();
   return typeof reason === 'string' ? 1 : 0;
+}
+
+/** @throws UsageError where there is no way to a cluster: nothing but another start mends that (R32). */
+async function openAccess(kubeconfig: string | undefined): Promise<KubeAccess> {
+  try {
+    return await loadKubeAccess(kubeconfig === undefined ? {} : { kubeconfig });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }
 
 /** Resolves with the promise, or with nothing when the signal aborts. */

@@ -70,6 +70,8 @@ export const BY_PLUGIN = 'plugin';
 
 const STATES_EVERY_MS = 2000;
 const STATES_TIMEOUT_MS = 8000;
+/** At the end statuses are written for this long; less than a term has to end in. */
+const STATUSES_MS = 3000;
 
 const keyOf = ({ metadata: { namespace, name } }: SlimScript | SlimPlugin): string => `${namespace}/${name}`;
 
@@ -231,6 +233,16 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
       .map(({ key }) => key);
   }
 
+  let stopping: Promise<void> | undefined;
+  async function end(graceMs: number): Promise<void> {
+    over.abort();
+    await Promise.all([scripting.stop(0), plugging.stop(0)]);
+    await dispatch.stop(graceMs);
+    await statuses.stop(term.mayWrite() ? Math.min(graceMs, STATUSES_MS) : 0);
+    references.stop();
+    for (const client of clients.values()) client.close();
+  }
+
   return {
     epoch: dispatch.epoch,
     scriptChanged({ before, after, isInitial }) {
@@ -261,14 +273,8 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     resize: (replicas) => dispatch.resize(replicas),
     replicasNeeded: () => dispatch.replicasNeeded(),
     ended: dispatch.ended,
-    async stop(graceMs) {
-      over.abort();
-      await Promise.all([scripting.stop(0), plugging.stop(0)]);
-      await dispatch.stop(graceMs);
-      await statuses.stop(term.mayWrite() ? Math.min(graceMs, 5000) : 0);
-      references.stop();
-      for (const client of clients.values()) client.close();
-    },
+    // whoever waits for dispatch's end stops it as well: what the first one gives is not cut short by the second
+    stop: (graceMs) => (stopping ??= end(graceMs)),
   };
 }
 

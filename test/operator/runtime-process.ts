@@ -61,3 +61,12 @@ export async function startRuntime(dir: string, namespaces: readonly string[]): 
     kill: () => child.kill(),
   };
 }
+
+/** Where one window does not begin at the end of the one before it, in order of time: a line for each place. */
+export function gapsAndOverlaps(windows: readonly { readonly start: string; readonly end: string }[]): string[] {
+  const sorted = windows.toSorted((a, b) => (BigInt(a.start) < BigInt(b.start) ? -1 : 1));
+  return sorted.flatMap(({ start }, i) => {
+    const before = sorted[i - 1]?.end;
+    return before === undefined || before === start ? [] : [`${before} is followed by ${start}`];
+  });
+}

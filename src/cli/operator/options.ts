@@ -2,13 +2,13 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { parseArgs } from 'node:util';
 import { parseSettings, problemText } from '../../controllers/workloads/settings.ts';
 import type { Settings } from '../../controllers/workloads/settings-schema.ts';
 import type { Address } from '../../observe/health.ts';
 import { LOG_LEVELS, type LogLevel } from '../../observe/log.ts';
 import { addressArg, choiceArg } from '../args.ts';
 import { UsageError, type CommandIo } from '../command.ts';
+import { readFlags, type FlagNames } from '../role/options.ts';
 
 export interface OperatorOptions {
   readonly settingsFile: string;
@@ -27,10 +27,6 @@ export interface OperatorOptions {
   readonly isInsecure: boolean;
 }
 
-/** `--name`, else `SLUICE_NAME`. */
-const fromEnvironment = (env: CommandIo['env'], name: string): string | undefined =>
-  env[`SLUICE_${name.toUpperCase().replaceAll('-', '_')}`];
-
 /** @throws UsageError with every problem of the settings file, one a line. */
 export function loadSettings(file: string): Settings {
   let text: string;
@@ -44,45 +40,35 @@ export function loadSettings(file: string): Settings {
   throw new UsageError(`the settings cannot be used\n${result.problems.map(problemText).join('\n')}`);
 }
 
+const FLAGS: FlagNames = {
+  texts: ['settings', 'kubeconfig', 'namespace', 'health-address', 'metrics-address', 'log-level', 'tls'],
+  lists: ['runtime'],
+  flags: ['insecure'],
+};
+
 export function parseOperatorOptions(argv: readonly string[], env: CommandIo['env']): OperatorOptions {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      settings: { type: 'string' },
-      kubeconfig: { type: 'string' },
-      namespace: { type: 'string' },
-      'health-address': { type: 'string' },
-      'metrics-address': { type: 'string' },
-      'log-level': { type: 'string' },
-      runtime: { type: 'string', multiple: true, default: [] },
-      tls: { type: 'string' },
-      insecure: { type: 'boolean', default: false },
-    },
-  });
-  const value = (
-    name: 'settings' | 'kubeconfig' | 'namespace' | 'health-address' | 'metrics-address' | 'log-level' | 'tls',
-  ) => values[name] ?? fromEnvironment(env, name);
-  const settingsFile = value('settings');
+  const flags = readFlags(argv, env, FLAGS);
+  const settingsFile = flags.text('settings');
   if (settingsFile === undefined) throw new UsageError('--settings FILE is missing');
   const settings = loadSettings(settingsFile);
-  const { runtime, insecure } = values;
+  const [runtime, isInsecure, tlsFolder] = [flags.list('runtime'), flags.flag('insecure'), flags.text('tls')];
   for (const address of runtime) addressArg('runtime', address);
-  if (insecure && runtime.length === 0) throw new UsageError('--insecure goes with --runtime HOST:PORT');
-  if (runtime.length > 0 && !insecure && value('tls') === undefined)
+  if (isInsecure && runtime.length === 0) throw new UsageError('--insecure goes with --runtime HOST:PORT');
+  if (runtime.length > 0 && !isInsecure && tlsFolder === undefined)
     throw new UsageError('--runtime needs --tls DIR, or --insecure for a try on loopback');
   const { ports } = settings;
   return {
     settingsFile,
     settings,
-    kubeconfig: value('kubeconfig'),
-    namespace: value('namespace') ?? env['POD_NAMESPACE'],
+    kubeconfig: flags.text('kubeconfig'),
+    namespace: flags.text('namespace') ?? env['POD_NAMESPACE'],
     identity: `${env['POD_NAME'] ?? hostname()}_${randomUUID().slice(0, 8)}`,
-    health: addressArg('health-address', value('health-address') ?? `[::]:${ports.health}`),
-    metrics: addressArg('metrics-address', value('metrics-address') ?? `[::]:${ports.metrics}`),
-    logLevel: choiceArg('log-level', value('log-level') ?? settings.log.level, LOG_LEVELS),
+    health: addressArg('health-address', flags.text('health-address') ?? `[::]:${ports.health}`),
+    metrics: addressArg('metrics-address', flags.text('metrics-address') ?? `[::]:${ports.metrics}`),
+    logLevel: choiceArg('log-level', flags.text('log-level') ?? settings.log.level, LOG_LEVELS),
     runtimes: runtime,
-    tlsFolder: value('tls'),
-    isInsecure: insecure,
+    tlsFolder,
+    isInsecure,
   };
 }
 
