@@ -31,6 +31,8 @@ export interface ChannelOptions {
   readonly replyBytesMax?: number;
   /** Wall clock. */
   readonly nowMs?: () => number;
+  /** How long a connection may be in the making before it is given up; default 8 s. */
+  readonly connectMs?: number;
 }
 
 export interface CallOptions {
@@ -69,6 +71,9 @@ interface Connection {
 const identity = (content: Uint8Array): Buffer => Buffer.from(content.buffer, content.byteOffset, content.length);
 const received = (content: Buffer): Buffer => content;
 
+/** TCP and grpc-js try an address for two minutes; the name leads to another one long before, where a pod has moved. */
+const CONNECT_MS = 8000;
+
 /** In TLS's SNI and HTTP/2's authority; no certificate has it. */
 const SERVER_NAME = 'sluice';
 
@@ -95,8 +100,15 @@ export function openChannel(options: ChannelOptions): Channel {
   function connect(): Connection {
     if (isClosed) throw new RpcError('CANCELLED', `${peer}: the connection was closed`);
     if (current === undefined) {
-      current = opened(options);
-      connections.add(current);
+      const connection = opened(options);
+      current = connection;
+      connections.add(connection);
+      whenNotConnected(connection.client, options.connectMs ?? CONNECT_MS, () => {
+        if (current === connection) current = undefined;
+        connections.delete(connection);
+        // calls that wait for it fail as UNAVAILABLE
+        connection.client.close();
+      });
     }
     if (current.expiresMs <= nowMs()) {
       const at = new Date(current.expiresMs).toISOString();
@@ -179,6 +191,25 @@ export function openChannel(options: ChannelOptions): Channel {
       current = undefined;
     },
   };
+}
+
+/** Calls back once, where a client was not connected for `ms` although it tried. Ends with the client. */
+function whenNotConnected(client: Client, ms: number, giveUp: () => void): void {
+  const channel = client.getChannel();
+  let timer: NodeJS.Timeout | undefined;
+  const look = (): void => {
+    const state = channel.getConnectivityState(false);
+    if (state === connectivityState.SHUTDOWN) return clearTimeout(timer);
+    // failing and trying again are one stretch
+    if (state === connectivityState.CONNECTING || state === connectivityState.TRANSIENT_FAILURE)
+      timer ??= setTimeout(giveUp, ms).unref();
+    else {
+      clearTimeout(timer);
+      timer = undefined;
+    }
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, look);
+  };
+  look();
 }
 
 function reasonOf(signal: AbortSignal): Error {
