@@ -57,7 +57,7 @@ interface Trouble {
 
 const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19);
 
-/** Applies plugin, script and load; resolves when the first window is delivered. */
+/** Applies plugin, script and load; resolves when a first window is delivered. */
 export async function startTrial(product: Product): Promise<Trial> {
   const { cluster, apply, statuses } = product;
   const { kubectl } = cluster;
@@ -85,7 +85,8 @@ export async function startTrial(product: Product): Promise<Trial> {
   const podField = (pod: string, path: string): Promise<string> =>
     kubectl(['get', 'pod', pod, '-n', NAMESPACE, '-o', `jsonpath=${path}`]);
   const trouble: Trial['trouble'] = async (what, blow) => {
-    const start = Date.now();
+    // what is not delivered yet may still be wanted from the nodes
+    const start = Math.min(Date.now(), Date.parse(record().status?.deliveredUntil ?? ''));
     await blow();
     await ready(cluster);
     const end = Math.ceil(Date.now() / GRID_MS) * GRID_MS + GRID_MS;
@@ -136,7 +137,6 @@ export async function startTrial(product: Product): Promise<Trial> {
         (list: readonly Trouble[]) =>
         ({ start, end }: { readonly start: number; readonly end: number }): boolean =>
           list.some((one) => start < one.end && end > one.start);
-      const firstSeen = Math.min(...history.map(({ start }) => Date.parse(start)));
       const stretches = stretchesOf(joined(before, await shopCounts(cluster)), exportedOf(product.items()), {
         windowMs: GRID_MS,
         fromMs,
@@ -151,10 +151,10 @@ export async function startTrial(product: Product): Promise<Trial> {
       return {
         windows: [
           ...contradictions,
-          ...seams(history),
-          ...(firstSeen === fromMs ? [] : [`the first is that of ${clock(firstSeen)}, not of ${clock(fromMs)}`]),
           ...(intervals.length === 0 ? ['the ledger has no window'] : []),
           ...seams(intervals).map((seam) => `in the ledger: ${seam}`),
+          // a status has the ten newest windows, and is not written for each; the ledger begins with the runtime's disk
+          ...seams(together(history, intervals)),
         ],
         twice: twiceOf(product),
         counts: [
@@ -180,6 +180,24 @@ export async function startTrial(product: Product): Promise<Trial> {
     },
   };
 }
+
+/** Windows of the statuses, and of the ledger what no status had: intervals there are joined windows. */
+function together(history: readonly Span[], ledger: readonly Span[]): Span[] {
+  const known = new Set(history.map(({ start }) => Date.parse(start)));
+  const windows = ledger.flatMap((interval) => {
+    const starts: number[] = [];
+    for (let ms = Date.parse(interval.start); ms < Date.parse(interval.end); ms += GRID_MS) starts.push(ms);
+    return starts;
+  });
+  const missing = windows.filter((ms) => !known.has(ms));
+  return [...history, ...missing.map((ms) => ({ start: iso(ms), end: iso(ms + GRID_MS) }))];
+}
+
+interface Span {
+  readonly start: string;
+  readonly end: string;
+}
+const iso = (ms: number): string => new Date(ms).toISOString();
 
 const exportedOf = (items: readonly Item[]) => {
   const doubled = new Set(duplicatesOf(items));
