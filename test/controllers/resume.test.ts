@@ -95,7 +95,7 @@ describe('a record that goes on from a status', () => {
     const resumed = resumeRecord(status);
     expect(resumed.totals).toEqual(record.totals);
     const error = { stage: 'Query', code: 'X', message: 'x' } as const;
-    const later = onFailed(resumed, error).totals;
+    const later = onFailed(resumed, error, false).totals;
     for (const [key, value] of Object.entries(record.totals)) {
       expect(Reflect.get(later, key)).toBeGreaterThanOrEqual(value);
     }

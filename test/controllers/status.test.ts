@@ -18,7 +18,7 @@ const input: StatusInput = {
   previous: undefined,
   nowMs: 0,
 };
-const failed = (code: string) => onFailed(NEW_RECORD, { stage: 'Export', code, message: 'why' });
+const failed = (code: string) => onFailed(NEW_RECORD, { stage: 'Export', code, message: 'why' }, false);
 const condition = (code: string, type: string) =>
   exportScriptStatus({ ...input, record: failed(code) }).conditions.find((one) => one.type === type);
 
@@ -33,7 +33,7 @@ describe('a script that cannot commit', () => {
   });
 
   test('is Ready=False by that reason after three times', () => {
-    const record = onFailed(onFailed(failed('StateFull'), undefined), undefined);
+    const record = onFailed(onFailed(failed('StateFull'), undefined, false), undefined, false);
     const ready = exportScriptStatus({ ...input, record }).conditions.find(({ type }) => type === 'Ready');
     expect(ready).toMatchObject({ status: 'False' });
   });

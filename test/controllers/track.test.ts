@@ -153,7 +153,7 @@ describe("a script's record", () => {
 
   test('counts failures in a row until a run succeeds', () => {
     const error = { stage: 'Query', code: 'TIMEOUT', message: 'late' } as const;
-    const failed = onFailed(onFailed(NEW_RECORD, error), error);
+    const failed = onFailed(onFailed(NEW_RECORD, error, false), error, false);
     expect(failed).toMatchObject({ consecutiveFailures: 2, lastError: error });
     expect(onCommitted(failed, outcome(1), true, 0)).toMatchObject({
       consecutiveFailures: 0,

@@ -73,7 +73,7 @@ export function createControl(options: ControlOptions): Control {
     now,
     listener: {
       committed: (uid, outcome, delivered) => update(uid, (record) => onCommitted(record, outcome, delivered, nowMs())),
-      failed: (uid, { error }) => update(uid, (record) => onFailed(record, error)),
+      failed: (uid, { error }, { isManual }) => update(uid, (record) => onFailed(record, error, isManual)),
       delivered: (delivery) => update(delivery.uid, (record) => onDelivery(record, delivery)),
       broke: (uid, error) => options.onFault(`a run of ${uid}`, error),
       // texts beyond the runtime's bound are forgotten: what it lacks is given again

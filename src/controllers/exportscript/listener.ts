@@ -29,7 +29,7 @@ export function scriptListener({
   return {
     committed: (uid, outcome, delivered, notes) =>
       update(uid, ({ record }) => onCommitted(record, outcome, delivered, nowMs(), notes)),
-    failed: (uid, { error }) => update(uid, ({ record }) => onFailed(record, error)),
+    failed: (uid, { error }, { isManual }) => update(uid, ({ record }) => onFailed(record, error, isManual)),
     delivered: (delivery) => update(delivery.uid, ({ record }) => onDelivery(record, delivery)),
     broke: (uid, error) => onFault(`a run of ${entries.byUid(uid)?.key ?? uid}`, error),
     unknown(uid, what) {

@@ -176,7 +176,7 @@ export function onCommitted(
 }
 
 /** A run failed and its window is still to be done. One that a user asked for says nothing of the schedule's. */
-export function onFailed(record: ScriptRecord, error: RunError | undefined, isManual = false): ScriptRecord {
+export function onFailed(record: ScriptRecord, error: RunError | undefined, isManual: boolean): ScriptRecord {
   return {
     ...record,
     totals: add(record.totals, { failures: 1 }),
