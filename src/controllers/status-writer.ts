@@ -119,8 +119,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     for (const key of counters) {
       const entry = entries.get(key);
       if (entry === undefined || entry.isWriting) continue;
-      const dueAt = dueAtOf(entry);
-      if (dueAt <= nowMs() || stopping !== undefined) {
+      // at the end nobody waits for an interval any more, but what failed is not tried again without a pause
+      const dueAt = stopping === undefined ? dueAtOf(entry) : entry.notBeforeMs;
+      if (dueAt <= nowMs()) {
         tokens -= 1;
         return key;
       }
@@ -255,6 +256,10 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       const { promise, resolve } = Promise.withResolvers<void>();
       stopping = { resolve };
       const cancel = options.after(graceMs, resolve);
+      if (graceMs <= 0) {
+        urgent.clear();
+        counters.clear();
+      }
       pump();
       await promise;
       cancel();

@@ -145,6 +145,39 @@ describe('S14 statuses', () => {
     expect(last.get('a')).toMatchObject({ count: 2 });
   });
 
+  test('R27: at the end what cannot be written is tried again after a pause only, and given up in time', async () => {
+    let isOver = false;
+    let tries = 0;
+    const { time, writer, put } = bench(async () => {
+      tries += 1;
+      // an event loop that is never let go of would not come to its timers
+      if (tries > 1000) throw new Error('hot');
+      if (isOver) throw new Error('this process is not the leader');
+      return 'written';
+    });
+    put('a', 'k', 1);
+    await time.advance(0);
+    put('a', 'k', 2);
+    await time.advance(0);
+    isOver = true;
+    const stopped = writer.stop(1000);
+    await time.advance(1000);
+    await stopped;
+    expect(tries).toBeLessThan(5);
+  });
+
+  test('R27: an end without grace begins nothing more', async () => {
+    const { time, writer, put, written } = bench();
+    for (const count of [1, 2]) {
+      put('a', 'k', count);
+      await time.advance(0);
+    }
+    const stopped = writer.stop(0);
+    await time.advance(0);
+    await stopped;
+    expect(written).toHaveLength(1);
+  });
+
   test('whatever happens, the last status of each object is written in the end, and limits hold', async () => {
     const step = fc.record({
       key: fc.integer({ min: 0, max: 5 }),
