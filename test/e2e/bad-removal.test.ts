@@ -89,4 +89,4 @@ test('its spool is tried for the grace, then dropped, counted, and by nothing el
   expect(totalsOf('doomeds')).toMatchObject({ metrics: 0, windows });
   expect(status.lastError).toMatchObject({ stage: 'Export', message: expect.stringMatching(/plugin was deleted/) });
   expect(await local.stop()).toBe(0);
-}, 60_000);
+}, 150_000);
