@@ -7,7 +7,7 @@ import { openKubeClient, userAgent } from '../kube/client.ts';
 import { ExternalError } from '../kube/controller.ts';
 import { loadKubeAccess, type KubeAccess } from '../kube/config.ts';
 import { createEvents } from '../kube/events.ts';
-import { startLeader, type Leader } from '../kube/leader.ts';
+import { startLeader, type Leader, type LeaderNote } from '../kube/leader.ts';
 import { SYSTEM_CLOCK } from '../kube/timers.ts';
 import { now } from '../model/time.ts';
 import { startHealthServer, startMetricsServer } from '../observe/health.ts';
@@ -213,6 +213,15 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
   const metricsServer = await startMetricsServer(options.metrics, metrics.scrape);
   lasting.closeAtEnd(() => metricsServer.close());
 
+  let electionFault: string | undefined;
+  /** An API server that is away fails each attempt in the same way: said once. */
+  function noteElection(note: LeaderNote): void {
+    const fault = note.kind === 'failed' ? note.message : undefined;
+    if (note.kind === 'observed') onNote('the lease is held', { holder: note.holder });
+    else if (fault !== electionFault) log.warn('the lease could not be asked for', { error: fault });
+    electionFault = fault;
+  }
+
   await raced(Promise.all([scripts.synced, plugins.synced]), io.signal);
   const { leaseDuration, renewDeadline, retryPeriod } = settings.leaderElection;
   let stuck: ((reason: string) => void) | undefined;
@@ -231,8 +240,7 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
       onAcquired: (term) => leadership.begin(term),
       onLost: (reason) => leadership.end(reason),
       onStuck: (reason) => stuck?.(reason),
-      onNote: ({ kind, ...fields }) =>
-        void log.info(kind === 'observed' ? 'the lease is held' : 'the lease could not be asked for', fields),
+      onNote: (note) => noteElection(note),
     });
   const needsRestart = startSettings(settings);
   followSettings(

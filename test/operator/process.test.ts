@@ -186,6 +186,7 @@ describeCluster('the operator’s process', () => {
       await world.scriptIs('s', 'Ready', 'True/Scheduled');
       world.runtime.process.signal('SIGSTOP');
       try {
+        await waitFor('a run that hangs', async () => (await operator.metric('sluice_dispatch_running')) > 0, 30_000);
         operator.signal('SIGTERM');
         await operator.logged(({ message }) => message === 'stopping');
         operator.signal('SIGTERM');
