@@ -1,6 +1,7 @@
 // NetworkPolicies as objects: every connection that our pods have is allowed by a rule, and every rule is needed by one. Whether
 // they are enforced is not tested: the test cluster's network plugin knows no policies.
 import { describe, expect } from '@jest/globals';
+import { networkInterfaces } from 'node:os';
 import type { Checks } from '../checks.ts';
 import { connectionsOf } from '../connections.ts';
 import { allowing, rulesOf, type Connection, type NetworkPolicy, type Place } from '../network-policies.ts';
@@ -85,6 +86,8 @@ export function networkSuite(getProduct: () => Product, { test }: Checks): void 
         return { address, pod: { name, namespace: where, labels }, namespaceLabels: space?.metadata.labels ?? {} };
       };
       const isService = (address: string): boolean => services.some(({ spec }) => spec?.clusterIP === address);
+      // this program reads /metrics too, from outside of the cluster
+      const own = new Set(Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address)));
       const seen = new Map<string, Connection>();
       const look = (): void => {
         for (const node of cluster.nodes) {
@@ -92,7 +95,8 @@ export function networkSuite(getProduct: () => Product, { test }: Checks): void 
             for (const { pid } of processesOf(cluster, node, part)) {
               for (const { local, remote, isServer } of connectionsOf(pid)) {
                 const port = isServer ? local.port : remote.port;
-                if (remote.address.startsWith('127.') || (isServer && port === HEALTH)) continue;
+                if (remote.address.startsWith('127.') || (isServer && (port === HEALTH || own.has(remote.address))))
+                  continue;
                 const direction = isServer ? 'ingress' : 'egress';
                 const connection = {
                   direction,
