@@ -97,6 +97,6 @@ if (missing !== undefined) {
   process.exitCode = 1;
 } else {
   const interruption = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.resolve());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.resolve());
   process.exitCode = await main(interruption.promise);
 }
