@@ -20,6 +20,7 @@ import { createPluginReconcile, pendingPlugin } from './otelplugin/reconcile.ts'
 import type { Follow } from './references.ts';
 import { createReferences } from './references.ts';
 import { createRuntimeStates } from './runtime-states.ts';
+import { startSettling } from './settling.ts';
 import { createStatuses } from './statuses.ts';
 import type { WorkloadHealth } from './workloads/health.ts';
 
@@ -70,6 +71,7 @@ export const BY_PLUGIN = 'plugin';
 
 const STATES_EVERY_MS = 2000;
 const STATES_TIMEOUT_MS = 8000;
+const SETTLING_EVERY_MS = 100;
 /** At the end statuses are written for this long; less than a term has to end in. */
 const STATUSES_MS = 3000;
 
@@ -136,7 +138,16 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     const [kind, ...key] = user.split('/');
     (kind === 'otelplugin' ? plugging : scripting).enqueue(key.join('/'), 'user');
   });
-  const statuses = createStatuses({ ...options, entries, pluginEntries, dispatch, states, byPlugin: BY_PLUGIN });
+  const settling = startSettling(() => statuses.runtimesChanged());
+  const statuses = createStatuses({
+    ...options,
+    entries,
+    pluginEntries,
+    dispatch,
+    states,
+    isSettling: () => settling.isOn,
+    byPlugin: BY_PLUGIN,
+  });
 
   const pending = (namespace: string, name: string): PluginEntry | undefined => {
     const plugin = plugins.get(namespace, name);
@@ -221,7 +232,11 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   async function followStates(): Promise<void> {
     while (!ends.aborted) {
       await states.refresh(ends);
-      await sleep(STATES_EVERY_MS, undefined, { signal: ends }).catch(() => undefined);
+      const isUp = dispatch.runtimes().every(({ state }) => state === 'Ready' || state === 'Leaving');
+      if (isUp && !ends.aborted) settling.end();
+      await sleep(settling.isOn ? SETTLING_EVERY_MS : STATES_EVERY_MS, undefined, { signal: ends }).catch(
+        () => undefined,
+      );
     }
   }
   followStates().catch((error: unknown) => onFault('asking the runtimes', error));
@@ -236,6 +251,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   let stopping: Promise<void> | undefined;
   async function end(graceMs: number): Promise<void> {
     over.abort();
+    settling.stop();
     await Promise.all([scripting.stop(0), plugging.stop(0)]);
     await dispatch.stop(graceMs);
     await statuses.stop(term.mayWrite() ? Math.min(graceMs, STATUSES_MS) : 0);

@@ -61,6 +61,8 @@ export interface StatusesOptions {
   readonly pluginEntries: ReadonlyMap<string, PluginEntry>;
   readonly dispatch: Pick<Dispatch, 'progress' | 'unavailable' | 'runtimes'>;
   readonly states: RuntimeStates;
+  /** At the beginning of a term, while runtimes are being connected: what was written before is not taken back for that. */
+  readonly isSettling: () => boolean;
   /** Name of the scripts' index by plugin. */
   readonly byPlugin: string;
 }
@@ -147,7 +149,7 @@ export function createStatuses(options: StatusesOptions): Statuses {
   const statusOf = (entry: ScriptEntry): ExportScriptStatus | undefined =>
     scriptStatusOf(entry, {
       progress: dispatch.progress(entry.uid),
-      unavailable: dispatch.unavailable(entry.uid),
+      unavailable: options.isSettling() ? undefined : dispatch.unavailable(entry.uid),
       destination: entry.view?.pluginUid === undefined ? undefined : states.destination(entry.view.pluginUid),
       nowMs: nowMs(),
     });
@@ -206,6 +208,9 @@ export function createStatuses(options: StatusesOptions): Statuses {
   }
 
   function pluginStatus(entry: PluginEntry): OtelPluginStatus | undefined {
+    const previous = unpackConditions(writtenOf(entry).conditions);
+    const { generation } = entry.object.metadata;
+    if (options.isSettling() && previous.some((one) => one.observedGeneration === generation)) return undefined;
     const mine = options.scripts.by(options.byPlugin, entry.key);
     const ready = mine.filter(({ metadata }) => entries.byUid(metadata.uid)?.isReady === true).length;
     return pluginStatusOf(entry, {
@@ -215,7 +220,7 @@ export function createStatuses(options: StatusesOptions): Statuses {
       runtimes: dispatch.runtimes(),
       stateFault: heldByState.values().next().value,
       scripts: { ready, total: mine.length },
-      previous: unpackConditions(writtenOf(entry).conditions),
+      previous,
       nowMs: nowMs(),
     });
   }

@@ -67,6 +67,24 @@ const delivered = (): ScriptRecord => {
   });
 };
 
+const RUN_ERROR = { stage: 'Query', code: 'DEADLINE_EXCEEDED', message: 'too slow' } as const;
+const refused = (code: string) =>
+  ({
+    uid: 'u',
+    ...interval,
+    batch: 1,
+    outcome: 'refused',
+    metricPoints: 5,
+    spans: 0,
+    logs: 0,
+    rejected: 0,
+    bytes: 10,
+    attempts: 1,
+    windowDelivered: true,
+    code,
+    message: 'no',
+  }) as const;
+
 describe('a record that goes on from a status', () => {
   test('has its totals, its history and the loss of the day, also after a detour through a file', () => {
     const record = delivered();
@@ -78,6 +96,21 @@ describe('a record that goes on from a status', () => {
     const complete = (one: ScriptRecord) => statusOf(one).conditions.find(({ type }) => type === 'Complete');
     expect(complete(resumed)).toMatchObject({ status: 'False', reason: complete(record)?.reason });
     expect(statusOf(resumed).lastWindow).toEqual(statusOf(record).lastWindow);
+  });
+
+  test.each<[string, (record: ScriptRecord) => ScriptRecord]>([
+    ['nothing yet', (record) => record],
+    ['a delivery', () => delivered()],
+    ['a refusal by credentials', (record) => onDelivery(record, refused('UNAUTHENTICATED'))],
+    ['a refusal of one batch', (record) => onDelivery(record, refused('INVALID_ARGUMENT'))],
+    ['three failed runs', (record) => [1, 2, 3].reduce((one) => onFailed(one, RUN_ERROR, false), record)],
+  ])('C28: after %s, the next leader says of it what the last one said', (_, change) => {
+    const before = statusOf(change(NEW_RECORD));
+    const read: unknown = JSON.parse(JSON.stringify(before));
+    if (!isScriptStatus(read)) throw new Error('not taken');
+    const after = statusOf(resumeRecord(read));
+    expect(after.conditions).toEqual(before.conditions);
+    expect(after.lastError).toEqual(before.lastError);
   });
 
   test('is not made of anything that is no status', () => {

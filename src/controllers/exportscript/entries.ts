@@ -24,6 +24,8 @@ export interface ScriptEntry {
   /** Of source and arguments that `compiled` is of. */
   compileKey: string | undefined;
   compiled: CompileResult | undefined;
+  /** What an earlier leader's status said of a compile of this generation; until there is one of this term. */
+  before: { readonly generation: number; readonly compiled: CompileResult | undefined } | undefined;
   /** The runtime does not know its text any more: it is to be given again. */
   isForgotten: boolean;
   record: ScriptRecord;
@@ -79,6 +81,7 @@ export function createScriptEntries(resumed: Map<string, Partial<ScriptEntry>>):
         view: undefined,
         compileKey: undefined,
         compiled: undefined,
+        before: undefined,
         isForgotten: false,
         record: NEW_RECORD,
         conditions,

@@ -27,6 +27,10 @@ export function scriptStatusOf(entry: ScriptEntry, world: ScriptWorld): ExportSc
   if (isPending(view.pluginFault) || isPending(view.sourceFault)) {
     return previous.length > 0 ? undefined : pendingStatus(entry, world.nowMs);
   }
+  const isOpen = entry.compiled === undefined && view.sourceFault === undefined;
+  const before = isOpen && entry.before?.generation === view.generation ? entry.before : undefined;
+  // it did not compile and is compiled again: what was written says why, and still holds
+  if (before !== undefined && before.compiled === undefined && previous.length > 0) return undefined;
   const { progress } = world;
   const start = progress?.finishedUntil;
   const isPaused = view.suspended || view.pluginDisabled;
@@ -36,7 +40,7 @@ export function scriptStatusOf(entry: ScriptEntry, world: ScriptWorld): ExportSc
     plugin: view.pluginFault,
     pluginDisabled: view.pluginDisabled,
     source: view.sourceFault,
-    compiled: view.sourceFault === undefined ? entry.compiled : undefined,
+    compiled: view.sourceFault === undefined ? (entry.compiled ?? before?.compiled) : undefined,
     schedule: world.unavailable,
     retrying: world.destination?.failing?.fault,
     record,

@@ -97,6 +97,7 @@ export function createScriptReconcile(
     try {
       const result = await dispatch.compile({ script: script_, args, uid: entry.uid });
       entry.compiled = slimCompiled(result);
+      entry.before = undefined;
       entry.compileKey = compileKey;
       entry.isForgotten = false;
     } catch (error) {

@@ -2,6 +2,8 @@
 // shown. In a cluster the status comes from the API server, in `sluice local` from the state folder. Pure.
 import type { ExportScriptStatus } from '../../crds/status.ts';
 import { NO_TOTALS, type Totals } from '../../crds/status.ts';
+import { PERMANENT_REASONS } from '../../crds/delivery-faults.ts';
+import { FAILURE_THRESHOLD } from '../../crds/script-conditions.ts';
 import { NEW_RECORD, type ScriptRecord, type WindowRecord } from './track.ts';
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
@@ -23,13 +25,33 @@ export function isScriptStatus(value: unknown): value is ExportScriptStatus {
   return Array.isArray(history) && history.every(isWindow) && Array.isArray(conditions) && conditions.every(isRecord);
 }
 
+/** What Delivered said, so that nothing is taken back until there is news. */
+function deliveryOf({ conditions }: ExportScriptStatus): Pick<ScriptRecord, 'delivery' | 'consecutiveFailures'> {
+  const said = conditions.find(({ type }) => type === 'Delivered');
+  if (said === undefined || said.status === 'Unknown') return { delivery: undefined, consecutiveFailures: 0 };
+  if (said.status === 'True')
+    return { delivery: { ok: true, fault: undefined, permanent: false }, consecutiveFailures: 0 };
+  const { reason, message } = said;
+  if (reason === 'RunFailing') return { delivery: undefined, consecutiveFailures: FAILURE_THRESHOLD };
+  const isFailing = reason === 'ExportFailing';
+  const fault = isFailing ? { reason: 'Retrying', message } : { reason, message };
+  return {
+    delivery: { ok: false, fault, permanent: PERMANENT_REASONS.has(reason) },
+    consecutiveFailures: isFailing ? FAILURE_THRESHOLD : 0,
+  };
+}
+
 /** What a new process goes on from. Windows that were pending are answered for in `totals` only, as they are delivered. */
 export function resumeRecord(status: ExportScriptStatus): ScriptRecord {
   const history = status.history.map((window): WindowRecord => ({ refused: 0, ...window }));
   const complete = status.conditions.find(({ type, status: is }) => type === 'Complete' && is === 'False');
   const totals: Totals = { ...NO_TOTALS, ...status.totals };
+  const { lastError } = status;
   return {
     ...NEW_RECORD,
+    ...deliveryOf(status),
+    // a compile's is found again by compiling
+    lastError: lastError?.stage === 'Compile' ? undefined : lastError,
     totals,
     history,
     lastWindow: history[0],
