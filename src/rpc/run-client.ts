@@ -145,12 +145,7 @@ function explained(error: unknown, peer: string): unknown {
   return new RpcError('UNIMPLEMENTED', message, error);
 }
 
-async function runOver(
-  channel: Channel,
-  request: RunRequest,
-  signal: AbortSignal,
-  peer: string,
-): Promise<RunResult> {
+async function runOver(channel: Channel, request: RunRequest, signal: AbortSignal, peer: string): Promise<RunResult> {
   signal.throwIfAborted();
   const { timeoutMs, watermarkWaitMs } = request.limits;
   const stream = channel.stream(`${RUN_SERVICE}/Run`, { timeoutMs: timeoutMs + watermarkWaitMs + RUN_MARGIN_MS });
