@@ -18,14 +18,16 @@ const rule = (group: string, resources: string, verbs: string, resourceNames?: r
   verbs: verbs.split(' '),
 });
 
-const READ = 'get list watch';
+const FOLLOW = 'list watch';
+const READ = `get ${FOLLOW}`;
 const OURS = 'sluice.dev';
 const PODS_OF = [workloadName('runtime'), workloadName('collector')];
 const CHECKPOINTS = Array.from('0123456789abcdef', (digit) => `sluice-checkpoint-${digit}`);
 
 /** Where users' objects are: cluster-wide, or in each watched namespace. */
 const WATCHED_RULES: readonly Rule[] = [
-  rule(OURS, 'otelplugins exportscripts', READ),
+  rule(OURS, 'otelplugins', FOLLOW),
+  rule(OURS, 'exportscripts', READ),
   rule(OURS, 'otelplugins/status exportscripts/status', 'patch'),
   // the ExportScripts of a plugin's presets
   rule(OURS, 'exportscripts', 'create patch delete'),
@@ -38,7 +40,7 @@ const WATCHED_RULES: readonly Rule[] = [
 
 /** What only a cluster-wide binding can give. */
 const CLUSTER_RULES: readonly Rule[] = [
-  rule('', 'nodes', READ),
+  rule('', 'nodes', FOLLOW),
   rule('apiextensions.k8s.io', 'customresourcedefinitions', 'get', [`exportscripts.${OURS}`, `otelplugins.${OURS}`]),
 ];
 
@@ -52,20 +54,20 @@ const OWN_RULES: readonly Rule[] = [
   rule('networking.k8s.io', 'networkpolicies', 'create patch delete', PODS_OF),
   rule('policy', 'poddisruptionbudgets', READ),
   rule('policy', 'poddisruptionbudgets', 'create patch delete', [workloadName('runtime')]),
-  rule('apps', 'deployments', READ, [workloadName('operator')]),
+  rule('apps', 'deployments', FOLLOW, [workloadName('operator')]),
   rule('apps', 'deployments/finalizers', 'update', [workloadName('operator')]),
   rule('', 'secrets', READ),
   rule('', 'secrets', 'create patch', [CA_SECRET, ...COMPONENTS.map(tlsSecretName)]),
-  rule('', 'pods', `${READ} delete`),
+  rule('', 'pods', `${FOLLOW} delete`),
   // a POST has no name to be held to
   rule('', 'configmaps', 'create'),
-  rule('', 'configmaps', 'get update patch', CHECKPOINTS),
+  rule('', 'configmaps', 'get update', CHECKPOINTS),
   rule('events.k8s.io', 'events', 'create patch'),
 ];
 
 const LEADER_RULES: readonly Rule[] = [
   rule('coordination.k8s.io', 'leases', 'create'),
-  rule('coordination.k8s.io', 'leases', 'get update patch', [workloadName('operator')]),
+  rule('coordination.k8s.io', 'leases', 'get update', [workloadName('operator')]),
 ];
 
 /** By the name of the Role or ClusterRole in config/rbac. */
