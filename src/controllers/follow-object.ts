@@ -56,6 +56,11 @@ export const followObjects =
         if (isForbidden !== wasForbidden) onChange();
         wasForbidden = isForbidden;
       },
+      // the object may be as it was, and nothing else would tell that it is read again
+      onRecovered: () => {
+        if (wasForbidden) onChange();
+        wasForbidden = false;
+      },
     };
     const store =
       kind === 'Secret'

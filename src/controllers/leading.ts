@@ -205,8 +205,9 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     name: 'otelplugin',
     concurrency: 2,
     reconcile: async (key, signal) => {
-      await reconcilePlugin(key, signal);
+      const result = await reconcilePlugin(key, signal);
       statuses.heal('OtelPlugin', key, (ms) => plugging.enqueueAfter(key, ms));
+      return result;
     },
   });
   const scripting: Controller = startController({
@@ -269,6 +270,12 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
         const { pluginRef } = script.spec ?? {};
         if (pluginRef !== undefined)
           statuses.counted(`${pluginRef.namespace ?? script.metadata.namespace}/${pluginRef.name}`);
+      }
+      const [was, is] = [before, after].map((one) => one?.spec?.pluginRef);
+      if (before !== undefined && after !== undefined && was !== undefined && is !== undefined) {
+        const [from, to] = [was, is].map((ref) => `${ref.namespace ?? script.metadata.namespace}/${ref.name}`);
+        // a script that stays Ready, and now belongs to the other
+        for (const key of from === to ? [] : [from, to]) statuses.counted(key ?? '');
       }
       if (before !== undefined && after !== undefined && !concerns(before, after)) {
         statuses.heal('ExportScript', keyOf(script), (ms) => scripting.enqueueAfter(keyOf(script), ms));

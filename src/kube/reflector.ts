@@ -42,6 +42,8 @@ export interface ReflectorOptions<W extends KubeObject, T extends KubeObject = W
   readonly signal: AbortSignal;
   /** Failures of the connection, and what a transform, an index or a listener threw. Nothing of it ends the reflector. */
   readonly onError?: (error: unknown, during: 'list' | 'watch' | 'transform' | 'listener') => void;
+  /** The server has answered again after a failure: `state().lastError` is gone. */
+  readonly onRecovered?: () => void;
   readonly clock?: Clock;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -114,6 +116,16 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
     report(error, during);
   };
 
+  const answered = (): void => {
+    if (lastError === undefined) return;
+    lastError = undefined;
+    try {
+      options.onRecovered?.();
+    } catch (error) {
+      report(error, 'listener');
+    }
+  };
+
   const list = async (whole: boolean): Promise<void> => {
     if (lists++ > 0) relists.add(1, { resource });
     const next = store.replace();
@@ -135,7 +147,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
         if (token !== undefined) continue;
         next.commit();
         count(store.size);
-        lastError = undefined;
+        answered();
         enter(listed(machine, page.resourceVersion));
       } while (token !== undefined);
     } catch (error) {
@@ -159,7 +171,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
         signal: silence.signal,
       })) {
         silence.heard();
-        lastError = undefined;
+        answered();
         if (event.type === 'BOOKMARK') {
           enter(advanced(machine, event.resourceVersion));
           continue;

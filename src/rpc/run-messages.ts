@@ -15,8 +15,8 @@ import type {
 import { choice, count, flag, list, message, nested, optional, record, text, time, WireError } from './protobuf.ts';
 import type { DestinationStatus, NodeStatus, RuntimeStatus } from './run-contract.ts';
 
-/** Twice what a script's text may have (design.md section 5), so that presets and generated ones fit. */
-const SCRIPT_BYTES_MAX = 256 * 1024;
+/** What a ConfigMap can hold; an inline text of 131072 characters has at most half of it. */
+const SCRIPT_BYTES_MAX = 1024 * 1024;
 const MESSAGE_BYTES_MAX = 16 * 1024;
 const UIDS_MAX = 10_000;
 

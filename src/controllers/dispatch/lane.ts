@@ -16,6 +16,8 @@ export interface Lane {
   /** Scripts whose ledger entries are to be read before they run. */
   readonly toRead: Set<Entry>;
   isReading: boolean;
+  /** It is read again in a moment. */
+  isReadAgain: boolean;
   readonly running: number;
   /** Waiting for a slot, of all classes. */
   readonly due: number;
@@ -88,6 +90,7 @@ export function createLane(ordinal: number, runsMax: number): Lane {
     lostAt: undefined,
     toRead: new Set(),
     isReading: false,
+    isReadAgain: false,
     get running() {
       return total();
     },

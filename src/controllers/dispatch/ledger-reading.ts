@@ -37,9 +37,11 @@ export function createLedgerReading(options: LedgerReadingOptions): (lane: Lane)
       while (lane.isUp && lane.toRead.size > 0 && !options.isStopped()) await page(lane);
     } catch (error) {
       const again = (): void => {
+        lane.isReadAgain = false;
         if (!options.isStopped()) read(lane).catch((failure: unknown) => options.onFault('reading a ledger', failure));
       };
-      setTimeout(again, RETRY_MS).unref();
+      if (!lane.isReadAgain) setTimeout(again, RETRY_MS).unref();
+      lane.isReadAgain = true;
       throw error;
     } finally {
       lane.isReading = false;

@@ -115,8 +115,12 @@ export function createPlanning(options: PlanningOptions): Planning {
       const { retryAt } = entry.state;
       if (retryAt !== undefined && retryAt > time) return wake(entry, retryAt, time);
       lane.put(entry, 'manual', 0);
-    } else if (!entry.isHeld && entry.manual?.isPending === true) lane.put(entry, 'manual', 0);
-    else {
+    } else if (!entry.isHeld && entry.manual?.isPending === true) {
+      const { retryAt } = entry.state;
+      // a manual run waits for no pause but that in which the runtime is given what it lacks
+      if (entry.isLacking && retryAt !== undefined && retryAt > time) return wake(entry, retryAt, time);
+      lane.put(entry, 'manual', 0);
+    } else {
       const decision = decide(entry, entry.state, time);
       if (entry.isHeld) return;
       if (decision.kind === 'idle') {

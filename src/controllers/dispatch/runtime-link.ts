@@ -40,6 +40,8 @@ export interface RuntimeLink {
 }
 
 const RETRY_MS = 2000;
+/** A destination that was refused, or did not arrive, is given again. */
+const PUT_AGAIN_MS = 15_000;
 const OLDEST_MS = 30_000;
 const REMOVE_GRACE_MS = 30_000;
 /** Destinations that scripts name themselves; no plugin stands for them. */
@@ -61,6 +63,8 @@ export function openRuntimeLink(options: RuntimeLinkOptions): RuntimeLink {
   /** Counts connections and losses of them: what was begun for an earlier one is given up. */
   let turn = 0;
   let retry: NodeJS.Timeout | undefined;
+  const notGiven = new Set<string>();
+  let putting: NodeJS.Timeout | undefined;
 
   const fault = (what: string, error: unknown): void => options.onFault(`runtime ${ordinal}: ${what}`, error);
 
@@ -73,6 +77,27 @@ export function openRuntimeLink(options: RuntimeLinkOptions): RuntimeLink {
     if (before !== 'Unreachable') options.onDown();
   }
 
+  function putLater(uid: string, error: unknown): void {
+    fault('giving it a destination', error);
+    notGiven.add(uid);
+    putting ??= setTimeout(() => {
+      putting = undefined;
+      const uids = [...notGiven];
+      notGiven.clear();
+      for (const one of uids) void put(one);
+    }, PUT_AGAIN_MS);
+  }
+
+  async function put(uid: string): Promise<void> {
+    const given = destinations.get(uid);
+    if (given === undefined || state !== 'Ready' || signal.aborted) return;
+    try {
+      await client.putDestination(uid, given.revision, given.destination);
+    } catch (error) {
+      if (!signal.aborted && state === 'Ready') putLater(uid, error);
+    }
+  }
+
   async function greet(mine: number): Promise<void> {
     const { incarnation, highestEpoch } = await client.hello(epoch);
     if (signal.aborted || mine !== turn) return;
@@ -80,8 +105,15 @@ export function openRuntimeLink(options: RuntimeLinkOptions): RuntimeLink {
       options.onSuperseded();
       return;
     }
-    for (const [uid, { revision, destination }] of destinations)
-      await client.putDestination(uid, revision, destination);
+    for (const [uid, { revision, destination }] of destinations) {
+      try {
+        await client.putDestination(uid, revision, destination);
+      } catch (error) {
+        if (signal.aborted || mine !== turn) return;
+        // one that it refuses costs its own scripts their runs, which say so, and nobody else's
+        putLater(uid, error);
+      }
+    }
     if (signal.aborted || mine !== turn) return;
     state = 'Ready';
     message = undefined;
@@ -173,15 +205,7 @@ export function openRuntimeLink(options: RuntimeLinkOptions): RuntimeLink {
     get oldestData() {
       return oldestData;
     },
-    async put(pluginUid) {
-      const given = destinations.get(pluginUid);
-      if (given === undefined || state !== 'Ready') return;
-      try {
-        await client.putDestination(pluginUid, given.revision, given.destination);
-      } catch (error) {
-        fault('giving it a destination', error);
-      }
-    },
+    put,
     async remove(pluginUid, graceMs) {
       if (state !== 'Ready') return;
       try {
@@ -194,6 +218,7 @@ export function openRuntimeLink(options: RuntimeLinkOptions): RuntimeLink {
     close() {
       turn += 1;
       clearTimeout(retry);
+      clearTimeout(putting);
       clearInterval(oldestTimer);
       closing.abort(new Error('closed'));
       client.close();

@@ -231,6 +231,8 @@ export function createRuntimes(options: RuntimesOptions): Runtimes {
     },
     async removeDestination(pluginUid, graceMs) {
       destinations.delete(pluginUid);
+      // where a runtime is not reached now, its next sweep takes it away
+      if (retained !== undefined) retained = new Set([...retained].filter((uid) => uid !== pluginUid));
       await Promise.all([...links.values()].map((link) => link.remove(pluginUid, graceMs)));
     },
     retainDestinations(pluginUids) {

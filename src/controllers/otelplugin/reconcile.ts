@@ -11,6 +11,7 @@ import type { SlimScript } from '../exportscript/ingest.ts';
 import type { References } from '../references.ts';
 import type { PluginEntry } from './entries.ts';
 import type { SlimPlugin } from './ingest.ts';
+import type { ReconcileResult } from '../../kube/controller.ts';
 import { ownedScriptName } from './presets.ts';
 import { referencesOf, type Reader } from './resolve.ts';
 
@@ -41,6 +42,9 @@ export const pluginUser = (key: string): string => `otelplugin/${key}`;
 /** How long a destination whose plugin was deleted may still take what waits for it (design.md section 5, Deletion). */
 export const REMOVE_GRACE_MS = 30_000;
 
+/** Presets that could not be written are tried again. */
+const PRESETS_AGAIN_MS = 15_000;
+
 export const ownerOf = ({ metadata }: KubeObject): string[] =>
   (metadata.ownerReferences ?? [])
     .filter(({ controller, kind }) => controller === true && kind === 'OtelPlugin')
@@ -48,7 +52,7 @@ export const ownerOf = ({ metadata }: KubeObject): string[] =>
 
 export function createPluginReconcile(
   options: PluginReconcileOptions,
-): (key: string, signal: AbortSignal) => Promise<void> {
+): (key: string, signal: AbortSignal) => Promise<ReconcileResult> {
   const { entries, dispatch } = options;
   /** Revision that the runtimes have, by uid. */
   const given = new Map<string, string>();
@@ -110,7 +114,7 @@ export function createPluginReconcile(
     if (before !== undefined && before.uid !== uid) gone(before);
     if (plugin === undefined || uid === undefined || plugin.metadata.deletionTimestamp !== undefined) {
       if (before !== undefined && before.uid === uid) gone(before);
-      return;
+      return { status: 'done' };
     }
     const entry = await gather(plugin, key, signal);
     entries.set(key, entry);
@@ -118,6 +122,9 @@ export function createPluginReconcile(
       await give(entry);
     }
     options.onChange(key, entry);
+    return entry.presets?.reason === 'NotSynced'
+      ? { status: 'requeue', afterMs: PRESETS_AGAIN_MS }
+      : { status: 'done' };
   };
 
   async function gather(plugin: SlimPlugin, key: string, signal: AbortSignal): Promise<PluginEntry> {

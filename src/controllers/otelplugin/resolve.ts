@@ -81,9 +81,18 @@ function valueAt(look: Look, kind: 'Secret' | 'ConfigMap', { name, key }: Secret
   return text;
 }
 
+/** Characters of a header's value; servers take 8 to 16 KiB in all. */
+const HEADER_MAX = 16 * 1024;
+/** Characters of a private key. */
+const KEY_MAX = 64 * 1024;
+
+const tooLong = (name: string, key: string, most: number): Unresolved =>
+  new Unresolved('InvalidValue', `key "${key}" of Secret "${name}" has more than ${most} characters`);
+
 /** A value that goes into a header: one final newline is forgiven, any other control character is not. */
 function headerValue(look: Look, ref: SecretKey): string {
   const text = valueAt(look, 'Secret', ref).replace(/\r?\n$/, '');
+  if (text.length > HEADER_MAX) throw tooLong(ref.name, ref.key, HEADER_MAX);
   // oxlint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(text)) {
     throw new Unresolved(
@@ -91,6 +100,12 @@ function headerValue(look: Look, ref: SecretKey): string {
       `key "${ref.key}" of Secret "${ref.name}" has a control character; a header cannot carry it`,
     );
   }
+  return text;
+}
+
+function privateKey(look: Look, name: string): string {
+  const text = valueAt(look, 'Secret', { name, key: 'tls.key' });
+  if (text.length > KEY_MAX) throw tooLong(name, 'tls.key', KEY_MAX);
   return text;
 }
 
@@ -125,7 +140,7 @@ function tlsOf({ destination }: OtelPlugin['spec'], look: Look): DestinationTls 
       : {
           clientCertificate: {
             certificate: valueAt(look, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.crt' }),
-            key: valueAt(look, 'Secret', { name: clientCertificate.secretRef.name, key: 'tls.key' }),
+            key: privateKey(look, clientCertificate.secretRef.name),
           },
         }),
   };
