@@ -66,14 +66,16 @@ export function createReferences(follow: Follow, onChange: (user: string) => voi
 
   return {
     use(user, namespace, { secrets, configMaps }) {
-      const wanted = new Set([
+      const wanted: ReadonlySet<string> = new Set([
         ...secrets.map((name) => keyOf('Secret', namespace, name)),
         ...configMaps.map((name) => keyOf('ConfigMap', namespace, name)),
       ]);
       letGo(user, wanted);
       for (const name of secrets) hold(user, 'Secret', namespace, name);
       for (const name of configMaps) hold(user, 'ConfigMap', namespace, name);
-      uses.set(user, wanted);
+      // nearly all scripts name nothing
+      if (wanted.size === 0) uses.delete(user);
+      else uses.set(user, wanted);
       return (kind, name) => entries.get(keyOf(kind, namespace, name))?.object.current() ?? 'absent';
     },
     release(user) {

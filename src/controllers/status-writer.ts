@@ -1,17 +1,20 @@
 // Statuses on their way to the API server. What a user waits for (the first status, an observed generation, a condition
 // that changed) goes at once, a bounded number at a time; counters go when there is room: so many a second in all, each
-// object at most so often. A status is made when it is written, so thousands that wait hold no memory.
+// object at most so often. A status is made when it is written, and of what was written only hashes are kept: there may be ten
+// thousand objects. Each change costs what is due, not what waits.
+import { hash } from 'node:crypto';
+import { createDueHeap, type HeapPlace } from '../schedule/due-heap.ts';
 
 export interface StatusChange {
-  /** Differs whenever something that a user waits for does. */
+  /** Differs whenever something that a user waits for does; kept for each object, so a short one. */
   readonly urgentKey: string;
   /** Counters of this object are written at most this often. */
   readonly minIntervalMs: number;
-  /** The whole status as it is now; undefined: there is nothing to write any more. */
-  readonly make: () => object | undefined;
 }
 
 export interface StatusWriterOptions {
+  /** The whole status as it is now; undefined: there is nothing to write any more. */
+  readonly make: (key: string) => object | undefined;
   /** Writes one status. `gone`: the object is not there. Rejects where it could not. */
   readonly write: (key: string, status: object) => Promise<'written' | 'gone'>;
   /** Counters a second in all. */
@@ -42,16 +45,30 @@ export interface StatusWriter {
   stop(graceMs: number): Promise<void>;
 }
 
-interface Entry {
-  change: StatusChange;
-  isWriting: boolean;
+/** It is its own place in the one heap that it may be in. */
+class Entry implements HeapPlace<Entry> {
+  readonly item: Entry = this;
+  key = 0;
+  at = -1;
+  readonly name: string;
+  urgentKey = '';
+  minIntervalMs = 0;
+  /** `resting`: urgent, and not before its time, because it failed. */
+  waits: 'no' | 'urgent' | 'resting' | 'counters' = 'no';
+  isWriting = false;
   /** Changed since the write under way began. */
-  isAgain: boolean;
+  isAgain = false;
   writtenUrgentKey: string | undefined;
-  writtenText: string | undefined;
+  writtenHash: string | undefined = undefined;
   writtenAtMs: number;
-  failures: number;
-  notBeforeMs: number;
+  failures = 0;
+  notBeforeMs = 0;
+
+  constructor(name: string, writtenUrgentKey: string | undefined, writtenAtMs: number) {
+    this.name = name;
+    this.writtenUrgentKey = writtenUrgentKey;
+    this.writtenAtMs = writtenAtMs;
+  }
 }
 
 const RETRY_FIRST_MS = 1000;
@@ -62,16 +79,22 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const perSecond = options.perSecond ?? 20;
   const inFlightMax = options.inFlightMax ?? 32;
   const entries = new Map<string, Entry>();
-  const urgent = new Set<string>();
-  const counters = new Set<string>();
+  const seeds = new Map<string, string>();
+  /** In the order of first change. */
+  const urgent = new Set<Entry>();
+  /** By when they may be tried again. */
+  const resting = createDueHeap<Entry>();
+  /** By when their interval is over. */
+  const counters = createDueHeap<Entry>();
   let inFlight = 0;
   let tokens = perSecond;
   let refilledAtMs = nowMs();
   let cancelTimer: (() => void) | undefined;
   let timerAtMs = Infinity;
-  /** No counters are due before; saves walking thousands that wait at each change. */
-  let scanAtMs = 0;
   let stopping: { readonly resolve: () => void } | undefined;
+  let isOver = false;
+
+  const waiting = (): number => urgent.size + resting.size + counters.size;
 
   function refill(): void {
     const now = nowMs();
@@ -79,193 +102,189 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     refilledAtMs = now;
   }
 
-  function wakeIn(ms: number): void {
-    const at = nowMs() + ms;
+  function wakeAt(at: number): void {
     if (at >= timerAtMs) return;
     cancelTimer?.();
     timerAtMs = at;
-    cancelTimer = options.after(ms, () => {
+    cancelTimer = options.after(Math.max(1, at - nowMs()), () => {
       timerAtMs = Infinity;
       cancelTimer = undefined;
       pump();
     });
   }
 
-  function takeUrgent(): string | undefined {
-    let soonest = Infinity;
-    for (const key of urgent) {
-      const entry = entries.get(key);
-      if (entry === undefined || entry.isWriting) continue;
-      if (entry.notBeforeMs <= nowMs()) return key;
-      soonest = Math.min(soonest, entry.notBeforeMs);
+  function withdraw(entry: Entry): void {
+    if (entry.waits === 'urgent') urgent.delete(entry);
+    else if (entry.waits === 'resting') resting.remove(entry);
+    else if (entry.waits === 'counters') counters.remove(entry);
+    entry.waits = 'no';
+  }
+
+  function enqueue(entry: Entry): void {
+    if (entry.urgentKey === entry.writtenUrgentKey && entry.waits !== 'urgent' && entry.waits !== 'resting') {
+      entry.waits = 'counters';
+      counters.put(entry, dueAtOf(entry));
+      return;
     }
-    if (soonest < Infinity) wakeIn(soonest - nowMs());
+    const isEarly = entry.notBeforeMs > nowMs();
+    if (entry.waits === (isEarly ? 'resting' : 'urgent')) return;
+    withdraw(entry);
+    entry.waits = isEarly ? 'resting' : 'urgent';
+    if (isEarly) resting.put(entry, entry.notBeforeMs);
+    else urgent.add(entry);
+  }
+
+  function takeUrgent(): Entry | undefined {
+    for (let place = resting.first(); place !== undefined; place = resting.first()) {
+      if (place.key > nowMs()) {
+        wakeAt(place.key);
+        break;
+      }
+      resting.remove(place);
+      place.item.waits = 'urgent';
+      urgent.add(place.item);
+    }
+    for (const entry of urgent) return entry;
     return undefined;
   }
 
-  /** The set is in the order of first change, and an object's turn comes no sooner than its interval allows. */
-  function takeCounters(): string | undefined {
-    if (counters.size === 0) return undefined;
-    if (nowMs() < scanAtMs && stopping === undefined) {
-      wakeIn(scanAtMs - nowMs());
+  function takeCounters(): Entry | undefined {
+    const first = counters.first();
+    if (first === undefined) return undefined;
+    if (first.key > nowMs()) {
+      wakeAt(first.key);
       return undefined;
     }
     refill();
     if (tokens < 1 && stopping === undefined) {
-      wakeIn(((1 - tokens) / perSecond) * 1000);
+      wakeAt(nowMs() + ((1 - tokens) / perSecond) * 1000);
       return undefined;
     }
-    let soonest = Infinity;
-    for (const key of counters) {
-      const entry = entries.get(key);
-      if (entry === undefined || entry.isWriting) continue;
-      // at the end nobody waits for an interval any more, but what failed is not tried again without a pause
-      const dueAt = stopping === undefined ? dueAtOf(entry) : entry.notBeforeMs;
-      if (dueAt <= nowMs()) {
-        tokens -= 1;
-        return key;
-      }
-      soonest = Math.min(soonest, dueAt);
-    }
-    scanAtMs = soonest;
-    if (soonest < Infinity) wakeIn(Math.max(1, soonest - nowMs()));
-    return undefined;
+    tokens -= 1;
+    return first.item;
   }
 
-  const dueAtOf = (entry: Entry): number => Math.max(entry.notBeforeMs, entry.writtenAtMs + entry.change.minIntervalMs);
+  /** At the end nobody waits for an interval any more, but what failed is not tried again without a pause. */
+  const dueAtOf = ({ notBeforeMs, writtenAtMs, minIntervalMs }: Entry): number =>
+    stopping === undefined ? Math.max(notBeforeMs, writtenAtMs + minIntervalMs) : notBeforeMs;
 
   function pump(): void {
     while (inFlight < inFlightMax) {
-      const key = takeUrgent() ?? takeCounters();
-      if (key === undefined) break;
-      begin(key);
+      const entry = takeUrgent() ?? takeCounters();
+      if (entry === undefined) break;
+      begin(entry);
     }
-    if (stopping !== undefined && inFlight === 0 && urgent.size === 0 && counters.size === 0) stopping.resolve();
+    if (stopping !== undefined && inFlight === 0 && waiting() === 0) stopping.resolve();
   }
 
-  function begin(key: string): void {
-    const entry = entries.get(key);
-    const wasUrgent = urgent.delete(key);
-    counters.delete(key);
-    const status = entry?.change.make();
-    if (entry === undefined || status === undefined) return;
-    const text = JSON.stringify(status);
-    const { urgentKey } = entry.change;
-    if (text === entry.writtenText) {
+  function begin(entry: Entry): void {
+    const urgency = entry.waits === 'urgent' ? 'urgent' : 'counters';
+    withdraw(entry);
+    const status = options.make(entry.name);
+    if (status === undefined) return;
+    const text = hash('sha256', JSON.stringify(status), 'base64url');
+    const { urgentKey } = entry;
+    if (text === entry.writtenHash) {
       entry.writtenUrgentKey = urgentKey;
       return;
     }
     entry.isWriting = true;
     entry.isAgain = false;
     inFlight += 1;
-    void carryOut(key, entry, status, { text, urgentKey, urgency: wasUrgent ? 'urgent' : 'counters' });
+    void carryOut(entry, status, { text, urgentKey, urgency });
   }
 
   async function carryOut(
-    key: string,
     entry: Entry,
     status: object,
     now: { readonly text: string; readonly urgentKey: string; readonly urgency: 'urgent' | 'counters' },
   ): Promise<void> {
+    const { name } = entry;
     try {
-      const result = await options.write(key, status);
+      const result = await options.write(name, status);
       entry.failures = 0;
       entry.notBeforeMs = 0;
       if (result === 'gone') {
-        if (entries.get(key) === entry) forget(key);
+        if (entries.get(name) === entry) forget(name);
       } else {
-        entry.writtenText = now.text;
+        entry.writtenHash = now.text;
         entry.writtenUrgentKey = now.urgentKey;
         entry.writtenAtMs = nowMs();
-        options.onWritten(key, now.urgency);
+        options.onWritten(name, now.urgency);
       }
     } catch (error) {
       entry.failures += 1;
       const pause = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(entry.failures - 1, 10));
       entry.notBeforeMs = nowMs() + pause * (0.5 + options.random() / 2);
       entry.isAgain = true;
-      options.onError(key, error);
+      options.onError(name, error);
     } finally {
       inFlight -= 1;
       entry.isWriting = false;
-      if (entry.isAgain && entries.get(key) === entry) enqueue(key, entry);
+      if (entry.isAgain && entries.get(name) === entry) enqueue(entry);
       pump();
-    }
-  }
-
-  function enqueue(key: string, entry: Entry): void {
-    if (entry.change.urgentKey !== entry.writtenUrgentKey) {
-      counters.delete(key);
-      urgent.add(key);
-    } else if (!urgent.has(key)) {
-      counters.add(key);
-      scanAtMs = Math.min(scanAtMs, dueAtOf(entry));
     }
   }
 
   function forget(key: string): void {
+    const entry = entries.get(key);
+    if (entry !== undefined) withdraw(entry);
     entries.delete(key);
     seeds.delete(key);
-    urgent.delete(key);
-    counters.delete(key);
   }
 
-  const seeds = new Map<string, string>();
-
-  function entryOf(key: string, change: StatusChange): Entry {
+  function open(key: string): Entry {
     const known = entries.get(key);
     if (known !== undefined) return known;
-    const fresh: Entry = {
-      change,
-      isWriting: false,
-      isAgain: false,
-      writtenUrgentKey: seeds.get(key),
-      writtenText: undefined,
-      // an earlier process may have written it just now
-      writtenAtMs: seeds.delete(key) ? nowMs() : -Infinity,
-      failures: 0,
-      notBeforeMs: 0,
-    };
+    const seeded = seeds.get(key);
+    // an earlier process may have written it just now
+    const fresh = new Entry(key, seeded, seeds.delete(key) ? nowMs() : -Infinity);
     entries.set(key, fresh);
     return fresh;
   }
 
+  function touch(entry: Entry): void {
+    if (isOver) return;
+    if (entry.isWriting) entry.isAgain = true;
+    else enqueue(entry);
+    pump();
+  }
+
+  function clear(): void {
+    for (const entry of entries.values()) withdraw(entry);
+  }
+
   return {
     seed: (key, urgentKey) => void seeds.set(key, urgentKey),
-    changed(key, change) {
-      const entry = entryOf(key, change);
-      entry.change = change;
-      if (entry.isWriting) entry.isAgain = true;
-      else enqueue(key, entry);
-      pump();
+    changed(key, { urgentKey, minIntervalMs }) {
+      const entry = open(key);
+      entry.urgentKey = urgentKey;
+      entry.minIntervalMs = minIntervalMs;
+      touch(entry);
     },
     overwritten(key) {
       const entry = entries.get(key);
       if (entry === undefined) return;
-      entry.writtenText = undefined;
+      entry.writtenHash = undefined;
       entry.writtenUrgentKey = undefined;
-      if (entry.isWriting) entry.isAgain = true;
-      else enqueue(key, entry);
-      pump();
+      touch(entry);
     },
     forget,
     get waiting() {
-      return urgent.size + counters.size + inFlight;
+      return waiting() + inFlight;
     },
     async stop(graceMs) {
       const { promise, resolve } = Promise.withResolvers<void>();
       stopping = { resolve };
       const cancel = options.after(graceMs, resolve);
-      if (graceMs <= 0) {
-        urgent.clear();
-        counters.clear();
-      }
+      if (graceMs <= 0) clear();
+      else for (const entry of entries.values()) if (entry.waits === 'counters') counters.put(entry, dueAtOf(entry));
       pump();
       await promise;
       cancel();
       cancelTimer?.();
-      urgent.clear();
-      counters.clear();
+      isOver = true;
+      clear();
       entries.clear();
     },
   };

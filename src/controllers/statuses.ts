@@ -78,6 +78,7 @@ const COUNTERS_PER_SECOND = 20;
 /** A watch brings our own write later than its answer; before that nothing can be told. */
 const HEAL_AFTER_MS = 5000;
 const PLUGIN_INTERVAL_MS = 1000;
+const COUNT_AFTER_MS = 100;
 const SCRIPTS_PER_TURN = 100;
 
 export function createStatuses(options: StatusesOptions): Statuses {
@@ -97,6 +98,10 @@ export function createStatuses(options: StatusesOptions): Statuses {
       return () => clearTimeout(timer);
     },
     random: options.random,
+    make: (key) => {
+      const [kind, ...name] = key.split('/');
+      return kind === 'ExportScript' ? makeScript(name.join('/')) : makePlugin(name.join('/'));
+    },
     write,
     onWritten: (_, urgency) => written.add(1, { urgency }),
     onError: (key, error) => {
@@ -154,13 +159,20 @@ export function createStatuses(options: StatusesOptions): Statuses {
       nowMs: nowMs(),
     });
 
-  function makeScript(entry: ScriptEntry): ExportScriptStatus | undefined {
-    if (entries.get(entry.key) !== entry) return undefined;
+  function makeScript(key: string): ExportScriptStatus | undefined {
+    const entry = entries.get(key);
+    if (entry === undefined || !isThere(options.scripts, key, entry.uid)) return undefined;
     const status = statusOf(entry);
     if (status === undefined) return undefined;
     tell('ExportScript', entry.key, entry.uid, conditionsBefore(entry.conditions), status.conditions);
     remember(entry, status);
     return status;
+  }
+
+  /** Another object of that name may be there already, and be looked at in a moment. */
+  function isThere(store: Pick<Store<SlimScript | SlimPlugin>, 'get'>, key: string, uid: string): boolean {
+    const [namespace = '', name = ''] = key.split('/');
+    return store.get(namespace, name)?.metadata.uid === uid;
   }
 
   const conditionsBefore = (packed: string): Condition[] => unpackConditions(packed);
@@ -197,7 +209,6 @@ export function createStatuses(options: StatusesOptions): Statuses {
         Number((view?.windowNs ?? 0n) / 1_000_000n),
         (options.scripts.size / COUNTERS_PER_SECOND) * 1000,
       ),
-      make: () => makeScript(entry),
     });
     return inMs(status.conditions);
   }
@@ -234,13 +245,13 @@ export function createStatuses(options: StatusesOptions): Statuses {
     return fresh;
   }
 
-  function makePlugin(key: string, uid: string): OtelPluginStatus | undefined {
+  function makePlugin(key: string): OtelPluginStatus | undefined {
     const entry = pluginEntries.get(key);
-    if (entry === undefined || entry.uid !== uid) return undefined;
+    if (entry === undefined || !isThere(options.plugins, key, entry.uid)) return undefined;
     const status = pluginStatus(entry);
     if (status === undefined) return undefined;
     const before = writtenOf(entry);
-    tell('OtelPlugin', key, uid, conditionsBefore(before.conditions), status.conditions);
+    tell('OtelPlugin', key, entry.uid, conditionsBefore(before.conditions), status.conditions);
     before.conditions = packConditions(status.conditions);
     return status;
   }
@@ -248,18 +259,30 @@ export function createStatuses(options: StatusesOptions): Statuses {
   function plugin(entry: PluginEntry): number | undefined {
     const status = pluginStatus(entry);
     if (status === undefined) return undefined;
-    const { key, uid } = entry;
-    writer.changed(`OtelPlugin/${key}`, {
+    writer.changed(`OtelPlugin/${entry.key}`, {
       urgentKey: urgentKeyOf(status),
       minIntervalMs: PLUGIN_INTERVAL_MS,
-      make: () => makePlugin(key, uid),
     });
     return inMs(status.conditions);
   }
 
+  const toCount = new Set<string>();
+  let counting: NodeJS.Timeout | undefined;
+
+  /** Once for all that change together: each plugin's scripts are gone through. */
   function counted(pluginKey: string): void {
-    const entry = pluginEntries.get(pluginKey);
-    if (entry !== undefined) plugin(entry);
+    toCount.add(pluginKey);
+    counting ??= setTimeout(countAll, COUNT_AFTER_MS);
+  }
+
+  function countAll(): void {
+    clearTimeout(counting);
+    counting = undefined;
+    for (const key of toCount) {
+      const entry = pluginEntries.get(key);
+      if (entry !== undefined) plugin(entry);
+    }
+    toCount.clear();
   }
 
   /** All scripts, some at a time: ten thousand at once would hold up the event loop. */
@@ -321,6 +344,10 @@ export function createStatuses(options: StatusesOptions): Statuses {
       if (age < HEAL_AFTER_MS) later(HEAL_AFTER_MS - age + 1);
       else writer.overwritten(`${kind}/${key}`);
     },
-    stop: (graceMs) => writer.stop(graceMs),
+    async stop(graceMs) {
+      if (graceMs > 0) countAll();
+      clearTimeout(counting);
+      await writer.stop(graceMs);
+    },
   };
 }

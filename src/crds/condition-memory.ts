@@ -1,6 +1,6 @@
 // Conditions as the operator remembers them of ten thousand objects: what the next merge needs in one short text, and a
 // hash by which a status that somebody else wrote is noticed. Pure.
-import { createHash } from 'node:crypto';
+import { digest } from '../model/digest.ts';
 import type { Condition } from './status.ts';
 
 const STATUSES: readonly Condition['status'][] = ['True', 'False', 'Unknown'];
@@ -40,5 +40,5 @@ export function hashConditions(conditions: unknown): string {
     .map(({ type, status, reason, message, lastTransitionTime, observedGeneration }) =>
       JSON.stringify([type, status, reason, message ?? '', lastTransitionTime, observedGeneration ?? 0]),
     );
-  return createHash('sha256').update(fields.sort().join('\n')).digest('base64url').slice(0, 16);
+  return digest(fields.sort().join('\n'));
 }

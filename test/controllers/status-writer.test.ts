@@ -38,8 +38,10 @@ function bench(write?: StatusWriterOptions['write'], more: Partial<StatusWriterO
   const written: { readonly at: number; readonly key: string; readonly status: object; readonly urgency: string }[] =
     [];
   const last = new Map<string, object>();
+  const made = new Map<string, object>();
   const errors: unknown[] = [];
   const writer = createStatusWriter({
+    make: (key) => made.get(key),
     nowMs: time.nowMs,
     after: time.after,
     random: () => 1,
@@ -52,8 +54,10 @@ function bench(write?: StatusWriterOptions['write'], more: Partial<StatusWriterO
     onError: (_, error) => void errors.push(error),
     ...more,
   });
-  const put = (key: string, urgentKey: string, count: number, minIntervalMs = 10_000): void =>
-    writer.changed(key, { urgentKey, minIntervalMs, make: () => ({ urgentKey, count }) });
+  const put = (key: string, urgentKey: string, count: number, minIntervalMs = 10_000): void => {
+    made.set(key, { urgentKey, count });
+    writer.changed(key, { urgentKey, minIntervalMs });
+  };
   return { time, writer, written, errors, put, last };
 }
 

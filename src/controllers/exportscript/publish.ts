@@ -3,6 +3,7 @@ import { packConditions, unpackConditions } from '../../crds/condition-memory.ts
 import { pendingScriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, NO_TOTALS, type Condition, type ExportScriptStatus } from '../../crds/status.ts';
+import { digest } from '../../model/digest.ts';
 import { boundaryAfter } from '../../schedule/window.ts';
 import type { ScriptProgress } from '../dispatch/contract.ts';
 import type { DestinationFacts } from '../runtime-states.ts';
@@ -71,12 +72,14 @@ export const urgentKeyOf = (status: {
   readonly scriptHash?: string;
   readonly lastManualRun?: { readonly token: string; readonly outcome: string };
 }): string =>
-  JSON.stringify([
-    status.observedGeneration,
-    status.scriptHash?.slice(0, 12),
-    status.lastManualRun?.token,
-    status.conditions.map(({ type, status: is, reason }) => [type, is, reason]),
-  ]);
+  digest(
+    JSON.stringify([
+      status.observedGeneration,
+      status.scriptHash,
+      status.lastManualRun?.token,
+      status.conditions.map(({ type, status: is, reason }) => [type, is, reason]),
+    ]),
+  );
 
 /** What is kept of a status that was made. */
 export function remember(entry: ScriptEntry, status: ExportScriptStatus): void {
