@@ -24,6 +24,7 @@ const lookup: KeyLookup = (kind, name) => {
       ['user', bytes('me')],
       ['broken', bytes('a\nb')],
       ['binary', new Uint8Array([0xff, 0xfe])],
+      ['long', bytes('x'.repeat(16_385))],
     ]);
   }
   if (kind === 'Secret' && name === 'pair')
@@ -88,6 +89,7 @@ describe('a destination', () => {
     ],
     ['a key that is not there', { auth: { bearer: ref('tokn') } }, 'KeyNotFound', /no key "tokn"/],
     ['a value with a control character', { auth: { bearer: ref('broken') } }, 'InvalidValue', /control character/],
+    ['more than a header can be', { auth: { bearer: ref('long') } }, 'InvalidValue', /more than 16384 characters/],
     ['binary rubbish', { auth: { bearer: ref('binary') } }, 'InvalidValue', /not text/],
     [
       'a type that is not in this version',

@@ -156,7 +156,11 @@ describeCluster('the reflector at an API server', () => {
 
   test('R4: rights that come later, go and come back', async () => {
     await plane.kubectl(['create', 'serviceaccount', 'late', '-n', NS]);
-    const store = start(await open(await plane.tokenKubeconfig(NS, 'late')), SECRETS, { scope: { namespace: NS } });
+    let recovered = 0;
+    const store = start(await open(await plane.tokenKubeconfig(NS, 'late')), SECRETS, {
+      scope: { namespace: NS },
+      onRecovered: () => (recovered += 1),
+    });
     const refused = (): boolean => store.state().lastError?.reason === 'Forbidden';
     await poll(refused);
     expect(store.state()).toMatchObject({ phase: 'Backoff', lastError: { status: 403 } });
@@ -164,6 +168,7 @@ describeCluster('the reflector at an API server', () => {
     await plane.kubectl(['create', 'rolebinding', 'late', '-n', NS, '--role=late', `--serviceaccount=${NS}:late`]);
     await store.synced;
     expect(store.state().lastError).toBeUndefined();
+    expect(recovered).toBe(1);
   });
 
   test('R4: a definition that comes later, goes and comes back', async () => {
