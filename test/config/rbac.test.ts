@@ -64,7 +64,7 @@ describe('X7', () => {
 
   test('the one component that opens all Secrets says what that means, and only reads', () => {
     const [role] = objectsIn('config/components/cluster-secrets/role.yaml');
-    expect(role?.rules).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+    expect(role?.rules).toEqual([{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'watch'] }]);
     expect(readFileSync('config/components/cluster-secrets/kustomization.yaml', 'utf8')).toMatch(/EVERY Secret/);
   });
 });

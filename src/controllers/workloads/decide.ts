@@ -1,7 +1,7 @@
 // What is there and what the settings want -> what to do to the cluster. Pure. Certificates are decided in certificates.ts.
 import type { Fault } from '../../crds/script-conditions.ts';
 import { collectorDaemonSet, collectorService } from './collector.ts';
-import { frozenPart } from './frozen.ts';
+import { frozenPart, hasClaims } from './frozen.ts';
 import { networkPolicies } from './network.ts';
 import { CA_SECRET, COMPONENTS, MANAGED_BY, tlsSecretName, workloadName, type Child, type Inputs } from './objects.ts';
 import {
@@ -189,15 +189,18 @@ export function decide(inputs: Inputs, secrets: readonly Child[], facts: Facts):
     } else if (observed.metadata.deletionTimestamp === undefined) {
       const changed = frozenPart(observed) !== frozenPart(child);
       if (!changed) apply.push(withTypeOf(child, observed));
-      else if (observed.metadata.uid !== undefined)
+      else if (observed.metadata.uid !== undefined) {
+        const keepsPods =
+          kind === 'DaemonSet' || (kind === 'StatefulSet' && (hasClaims(observed) || !hasClaims(child)));
         remove.push({
           kind,
           name: metadata.name,
           uid: observed.metadata.uid,
-          propagationPolicy: kind === 'StatefulSet' || kind === 'DaemonSet' ? 'Orphan' : 'Background',
+          propagationPolicy: keepsPods ? 'Orphan' : 'Background',
           reason: 'ImmutableFieldChanged',
-          note: `${kind} ${metadata.name} has a field that cannot be changed; it is made anew and keeps its pods`,
+          note: `${kind} ${metadata.name} has a field that cannot be changed; it is made anew${keepsPods ? ' and keeps its pods' : ''}`,
         });
+      }
     }
   }
   const wanted = new Set(desired.map(({ kind, metadata }) => childKey(kind, metadata.name)));

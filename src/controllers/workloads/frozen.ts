@@ -35,6 +35,12 @@ const PARTS: Readonly<Record<string, (object: unknown) => unknown>> = {
   Service: (object) => at(object, 'spec', 'clusterIP') === 'None',
 };
 
+/** Whether its pods have volumes of their own. A pod without one cannot get one: it has to be another pod. */
+export const hasClaims = (object: { readonly kind?: string }): boolean => {
+  const templates = at(object, 'spec', 'volumeClaimTemplates');
+  return Array.isArray(templates) && templates.length > 0;
+};
+
 /** Equal texts: one can become the other in place. Empty for kinds without such fields. */
 export const frozenPart = (object: { readonly kind?: string }): string =>
   JSON.stringify(PARTS[object.kind ?? '']?.(object) ?? '');

@@ -208,7 +208,8 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
       } catch (error) {
         signal.throwIfAborted();
         const message = `${kind} ${name} cannot be written: ${textOf(error, kind)}`.slice(0, 512);
-        failure ??= { error, fault: { reason: 'NotApplied', message } };
+        const ofSecret = kind === 'Secret' || failure?.ofSecret === true;
+        failure = { ...(failure ?? { error, fault: { reason: 'NotApplied', message } }), ofSecret };
       }
     };
     for (const removal of decision.remove) await attempt(removal.kind, removal.name, () => remove(removal, signal));
@@ -270,7 +271,7 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
     const failure = await apply(decision, gathered.children, signal);
     for (const note of failure === undefined ? (certificates?.notes ?? []) : []) options.onNote(note);
     // a certificate that could not be kept is made again, and nobody else knows this one
-    if (failure === undefined) tellTls(certificates);
+    if (failure?.ofSecret !== true) tellTls(certificates);
     const health = tellHealth(decision, decision.fault ?? failure?.fault);
     if (failure !== undefined) throw failure.error;
     const isWell = health.collector.fault === undefined && health.runtime.fault === undefined;
@@ -284,7 +285,10 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
   };
 }
 
+/** The first failure. */
 interface Failure {
   readonly error: unknown;
   readonly fault: Fault;
+  /** It, or one after it, is that of a Secret. */
+  readonly ofSecret: boolean;
 }
