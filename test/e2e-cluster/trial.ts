@@ -10,7 +10,7 @@ import { NAMESPACE, ready, until, type Product } from './product.ts';
 import { duplicatesOf, type Item } from './received.ts';
 import { COUNTS, plugin, script } from './scripts.ts';
 import { GRID_MS, loadObjects, shopCounts, type ShopCounts } from './shops.ts';
-import { seams, type ScriptRecord } from './statuses.ts';
+import { seams, type HistoryEntry, type ScriptRecord } from './statuses.ts';
 import { stretchesOf } from './truth.ts';
 
 const NAME = `${NAMESPACE}/counts`;
@@ -19,7 +19,7 @@ const REASONS = /^(NodesMissing|SourcesBlind|DataExpired|RowsTruncated)$/;
 export interface Trial {
   readonly script: string;
   readonly record: () => ScriptRecord;
-  /** Does it, waits until everything is ready again and two windows that began after that have been delivered. */
+  /** Does it, and waits until everything is ready again and a window that began after that is complete. */
   readonly trouble: (what: string, blow: () => Promise<void>) => Promise<void>;
   /** SIGKILL to a part on a node; resolves when its kubelet has begun another life of it. */
   readonly killPart: (part: Part, node: string) => Promise<void>;
@@ -65,6 +65,8 @@ export async function startTrial(product: Product): Promise<Trial> {
   /** What was in the memory of the shops of nodes that crashed. */
   let before: ShopCounts[] = [];
   const crashes: Trouble[] = [];
+  /** What the ledgers said, by start. */
+  const finished = new Map<string, Span>();
 
   const record = (): ScriptRecord => {
     const found = statuses.of(NAME);
@@ -87,11 +89,19 @@ export async function startTrial(product: Product): Promise<Trial> {
   const trouble: Trial['trouble'] = async (what, blow) => {
     // what is not delivered yet may still be wanted from the nodes
     const start = Math.min(Date.now(), Date.parse(record().status?.deliveredUntil ?? ''));
+    // a runtime that loses its disk takes its ledger along
+    for (const interval of await ledgerOf(product, record().uid)) finished.set(interval.start, interval);
     await blow();
     await ready(cluster);
-    const end = Math.ceil(Date.now() / GRID_MS) * GRID_MS + GRID_MS;
-    troubles.push({ what, start, end });
-    await deliveredBeyond(end + GRID_MS);
+    const readyMs = Date.now();
+    const isWell = ({ start: from, outcome }: HistoryEntry): boolean =>
+      outcome === 'Complete' && Date.parse(from) >= readyMs;
+    const well = await until(
+      `a complete window after ${what}`,
+      () => [...record().windows.values()].find(isWell),
+      120_000,
+    );
+    troubles.push({ what, start, end: Date.parse(well.start) });
   };
 
   await apply([
@@ -154,7 +164,7 @@ export async function startTrial(product: Product): Promise<Trial> {
           ...(intervals.length === 0 ? ['the ledger has no window'] : []),
           ...seams(intervals).map((seam) => `in the ledger: ${seam}`),
           // a status has the ten newest windows, and is not written for each; the ledger begins with the runtime's disk
-          ...seams(together(history, intervals)),
+          ...seams(together(history, [...finished.values(), ...intervals])),
         ],
         twice: twiceOf(product),
         counts: [
@@ -189,8 +199,8 @@ function together(history: readonly Span[], ledger: readonly Span[]): Span[] {
     for (let ms = Date.parse(interval.start); ms < Date.parse(interval.end); ms += GRID_MS) starts.push(ms);
     return starts;
   });
-  const missing = windows.filter((ms) => !known.has(ms));
-  return [...history, ...missing.map((ms) => ({ start: iso(ms), end: iso(ms + GRID_MS) }))];
+  const missing = new Set(windows.filter((ms) => !known.has(ms)));
+  return [...history, ...[...missing].map((ms) => ({ start: iso(ms), end: iso(ms + GRID_MS) }))];
 }
 
 interface Span {
