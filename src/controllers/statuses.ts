@@ -13,6 +13,7 @@ import { heldUp } from './exportscript/status.ts';
 import type { PluginEntry } from './otelplugin/entries.ts';
 import { pluginStatusOf } from './otelplugin/publish.ts';
 import type { RuntimeStates } from './runtime-states.ts';
+import { createApplyStatus } from './apply-status.ts';
 import { createStatusWriter } from './status-writer.ts';
 import type { Events } from '../kube/events.ts';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType, type Store } from '../kube/types.ts';
@@ -84,6 +85,7 @@ const SCRIPTS_PER_TURN = 100;
 export function createStatuses(options: StatusesOptions): Statuses {
   const { entries, pluginEntries, dispatch, states } = options;
   const plugins = new Map<string, Written>();
+  const applyStatus = createApplyStatus(options);
   /** Scripts that a full or broken state holds up, by uid. */
   const heldByState = new Map<string, Fault>();
   const nowMs = (): number => Number(options.now() / 1_000_000n);
@@ -117,16 +119,10 @@ export function createStatuses(options: StatusesOptions): Statuses {
     const object = store.get(namespace, name);
     if (object === undefined) return 'gone';
     const { uid } = object.metadata;
-    const whole: KubeObject & { readonly status: object } = {
-      apiVersion: API_VERSION,
-      kind: isScript ? 'ExportScript' : 'OtelPlugin',
-      // with its uid, so that another object of that name is not written into
-      metadata: { name, namespace, uid },
-      status,
-    };
+    // with its uid, so that another object of that name is not written into
+    const metadata = { name, namespace, uid };
     try {
-      const type = isScript ? options.types.script : options.types.plugin;
-      const answer = await options.client.apply(type, whole, { fieldManager: 'sluice-status', subresource: 'status' });
+      const answer = await applyStatus(isScript ? options.types.script : options.types.plugin, metadata, status);
       noteWritten(isScript, `${namespace}/${name}`, answer);
       return 'written';
     } catch (error) {
