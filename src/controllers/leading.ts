@@ -281,6 +281,12 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
         statuses.heal('ExportScript', keyOf(script), (ms) => scripting.enqueueAfter(keyOf(script), ms));
         return;
       }
+      // whatever of it is its plugin's somebody may have changed
+      const owners = before === undefined ? [] : (after?.metadata.ownerReferences ?? []);
+      for (const { kind, name, controller } of owners) {
+        if (controller !== true || kind !== 'OtelPlugin') continue;
+        plugging.enqueue(`${script.metadata.namespace}/${name}`, 'background');
+      }
       scripting.enqueue(keyOf(script), isInitial ? 'background' : 'user');
     },
     pluginChanged({ before, after, isInitial }) {
