@@ -9,11 +9,11 @@ import type { TimeNs } from '../model/time.ts';
 import type { RunClient } from '../rpc/run-client.ts';
 import type { ConnectionListener, DispatchEnd, Term } from './dispatch/contract.ts';
 import { takeOver } from './dispatch/takeover.ts';
-import { createScriptEntries } from './exportscript/entries.ts';
+import { createScriptEntries, type ScriptEntry } from './exportscript/entries.ts';
+import { createFirstLook, type FirstLook } from './exportscript/first-look.ts';
 import type { ScriptTexts, SlimScript } from './exportscript/ingest.ts';
 import { scriptListener } from './exportscript/listener.ts';
 import { createScriptReconcile } from './exportscript/reconcile.ts';
-import { readResumed } from './exportscript/resumed.ts';
 import type { PluginEntry } from './otelplugin/entries.ts';
 import type { SlimPlugin } from './otelplugin/ingest.ts';
 import { createPluginReconcile, pendingPlugin } from './otelplugin/reconcile.ts';
@@ -72,6 +72,10 @@ export const BY_PLUGIN = 'plugin';
 const STATES_EVERY_MS = 2000;
 const STATES_TIMEOUT_MS = 8000;
 const SETTLING_EVERY_MS = 100;
+/** Nothing is said of a script before a runtime is reached, or this has passed. */
+const CONNECT_MS = 500;
+/** Most of a reconcile is waiting for the compiler. */
+const SCRIPTS_AT_ONCE = 32;
 /** At the end statuses are written for this long; less than a term has to end in. */
 const STATUSES_MS = 3000;
 
@@ -80,12 +84,13 @@ const keyOf = ({ metadata: { namespace, name } }: SlimScript | SlimPlugin): stri
 /** The lease is ours: takes over where the last leader was, and begins. Rejects where the API server does not answer. */
 export async function startLeading(options: LeadingOptions): Promise<Leading> {
   const { term, scripts, plugins, onFault } = options;
-  const resumed = await readResumed(options.client, options.types.script, options.namespaces, term.signal);
-  const entries = createScriptEntries(new Map([...resumed].map(([uid, { entry }]) => [uid, entry])));
+  const resumed = new Map<string, Partial<ScriptEntry>>();
+  const entries = createScriptEntries(resumed);
   const pluginEntries = new Map<string, PluginEntry>();
   const clients = new Map<number, RunClient>();
   /** What dispatch tells while it takes over is in what it answers afterwards. */
   let hasBegun = false;
+  let firstLook: FirstLook | undefined;
   const states = createRuntimeStates({
     runtimes: () => clients,
     timeoutMs: STATES_TIMEOUT_MS,
@@ -106,14 +111,11 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     labels: options.labels,
     replicas: options.replicas,
     connect: (ordinal, connection) => connected(ordinal, connection),
-    listener,
+    listener: { ...listener, delivered: (delivery) => (firstLook ?? listener).delivered(delivery) },
     onRuntimes: () => {
       if (!hasBegun) return;
       statuses.runtimesChanged();
-      // who could not be compiled while no runtime answered
-      for (const { key, view, compiled, isForgotten } of entries.all()) {
-        if (view !== undefined && (compiled === undefined || isForgotten)) scripting.enqueue(key, 'background');
-      }
+      firstLook?.compileAll();
     },
     now: options.now,
     random: options.random,
@@ -138,7 +140,11 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     const [kind, ...key] = user.split('/');
     (kind === 'otelplugin' ? plugging : scripting).enqueue(key.join('/'), 'user');
   });
-  const settling = startSettling(() => statuses.runtimesChanged());
+  const settled = Promise.withResolvers<void>();
+  const settling = startSettling(() => {
+    settled.resolve();
+    statuses.runtimesChanged();
+  });
   const statuses = createStatuses({
     ...options,
     entries,
@@ -213,9 +219,9 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   const scripting: Controller = startController({
     ...common,
     name: 'exportscript',
-    concurrency: 8,
+    concurrency: SCRIPTS_AT_ONCE,
     reconcile: async (key, signal) => {
-      await reconcileScript(key, signal);
+      await firstLook?.reconcile(key, signal);
       statuses.heal('ExportScript', key, (ms) => scripting.enqueueAfter(key, ms));
     },
   });
@@ -224,12 +230,29 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   // what was left in a spool of a plugin that was deleted while nobody led
   dispatch.retainDestinations(new Set([...plugins.all()].map(({ metadata }) => metadata.uid)));
   dispatch.retain(new Set([...scripts.all()].map(({ metadata }) => metadata.uid)));
-  for (const { key, urgentKey } of resumed.values()) statuses.seed(key, urgentKey);
   for (const plugin of plugins.all()) plugging.enqueue(keyOf(plugin), 'background');
-  for (const script of scripts.all()) scripting.enqueue(keyOf(script), 'background');
 
   const over = new AbortController();
   const ends = AbortSignal.any([term.signal, over.signal]);
+  const look = createFirstLook({
+    ...options,
+    type: options.types.script,
+    signal: ends,
+    entries,
+    resumed,
+    canCompile: (uid) => dispatch.unavailable(uid) === undefined,
+    seed: (key, urgentKey) => statuses.seed(key, urgentKey),
+    enqueue: (key) => scripting.enqueue(key, 'background'),
+    reconcile: reconcileScript,
+    deliver: (delivery) => listener.delivered(delivery),
+  });
+  firstLook = look;
+  async function beginScripts(): Promise<void> {
+    // with a runtime that compiles it is one time through all, and one status each
+    await Promise.race([settled.promise, sleep(CONNECT_MS, undefined, { signal: ends }).catch(() => undefined)]);
+    if (!ends.aborted) look.begin();
+  }
+  beginScripts().catch((error: unknown) => onFault('beginning with the scripts', error));
   async function followStates(): Promise<void> {
     while (!ends.aborted) {
       await states.refresh(ends);
@@ -257,6 +280,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     await dispatch.stop(graceMs);
     await statuses.stop(term.mayWrite() ? Math.min(graceMs, STATUSES_MS) : 0);
     references.stop();
+    options.texts.close();
     for (const client of clients.values()) client.close();
   }
 

@@ -11,11 +11,11 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
  */
 export function ingest<W extends KubeObject, T extends KubeObject>(
   type: ResourceType<W>,
-  transform: ((object: W) => T) | undefined,
+  transform: ((object: W, before: T | undefined) => T) | undefined,
   onError: (error: unknown) => void,
-): (object: W) => T | undefined {
+): (object: W, before: T | undefined) => T | undefined {
   const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
-  return (object) => {
+  return (object, before) => {
     const raw: { apiVersion?: string; kind?: string } = object;
     raw.apiVersion = apiVersion;
     raw.kind = type.kind;
@@ -24,7 +24,7 @@ export function ingest<W extends KubeObject, T extends KubeObject>(
     if (metadata.annotations !== undefined) delete metadata.annotations[LAST_APPLIED];
     try {
       // eslint-disable-next-line typescript/no-unsafe-type-assertion -- without a transform T is W
-      return transform === undefined ? (object as unknown as T) : transform(object);
+      return transform === undefined ? (object as unknown as T) : transform(object, before);
     } catch (error) {
       onError(error);
       return undefined;

@@ -33,8 +33,11 @@ export interface ReflectorOptions<W extends KubeObject, T extends KubeObject = W
   /** Everything of the kind where absent. */
   readonly scope?: ListOptions;
   readonly indexes?: Readonly<Record<string, Index<T>>>;
-  /** What the store keeps of an object; `managedFields` and the last-applied annotation are gone already (R10). */
-  readonly transform?: (object: W) => T;
+  /**
+   * What the store keeps of an object; `managedFields` and the last-applied annotation are gone already (R10). `before`: what it
+   * keeps of that name now, whose parts may be kept on.
+   */
+  readonly transform?: (object: W, before: T | undefined) => T;
   /** See `StoreOptions`. */
   readonly freeze?: boolean;
   readonly metrics?: Metrics;
@@ -101,6 +104,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
   });
   const count = countObjects(metrics, resource);
   const keep = ingest(type, options.transform, (error) => report(error, 'transform'));
+  const before = ({ metadata }: W): T | undefined => store.get(metadata.namespace, metadata.name);
 
   let machine = initial;
   let sinceMs = clock.now();
@@ -139,7 +143,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
           ...(token === undefined ? {} : { continue: token }),
         });
         for (const object of page.items) {
-          const kept = keep(object);
+          const kept = keep(object, before(object));
           if (kept === undefined) next.keep(object);
           else next.add(kept);
         }
@@ -179,7 +183,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
         const version = event.object.metadata.resourceVersion;
         if (event.type === 'DELETED') store.remove(event.object);
         else {
-          const kept = keep(event.object);
+          const kept = keep(event.object, before(event.object));
           if (kept !== undefined) store.set(kept);
         }
         count(store.size);

@@ -1,8 +1,18 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createScriptTexts, hashOfText, slimScript } from '../../src/controllers/exportscript/ingest.ts';
+import {
+  createScriptTexts,
+  hashOfText,
+  slimScript,
+  type ScriptTexts,
+} from '../../src/controllers/exportscript/ingest.ts';
 import { slimPlugin } from '../../src/controllers/otelplugin/ingest.ts';
 import type { KubeObject } from '../../src/kube/types.ts';
+
+const open = (texts: ScriptTexts): ScriptTexts => {
+  texts.open();
+  return texts;
+};
 
 const script = (more: object = {}): KubeObject => {
   const object = {
@@ -29,7 +39,7 @@ const script = (more: object = {}): KubeObject => {
 };
 
 test('of a script neither text nor status is kept, but the text is at hand for the compiler', () => {
-  const texts = createScriptTexts();
+  const texts = open(createScriptTexts());
   const slim = slimScript(script(), texts);
   expect(JSON.stringify(slim)).not.toContain('import px');
   expect(JSON.stringify(slim)).not.toContain('all of it');
@@ -43,8 +53,38 @@ test('of a script neither text nor status is kept, but the text is at hand for t
   expect(texts.take(hashOfText('import px'))).toBeUndefined();
 });
 
+test('a text is put for the compiler once, and not with each change of a status', () => {
+  const texts = open(createScriptTexts());
+  const hash = hashOfText('import px');
+  const first = slimScript(script(), texts);
+  texts.take(hash);
+  const later = slimScript(script({ status: {} }), texts, first);
+  expect([texts.has(hash), later.spec === first.spec, later.conditions]).toEqual([false, true, '']);
+  // another generation with the same text
+  const metadata = { name: 's', namespace: 'shop', uid: 'u', generation: 4 };
+  const spec = { pluginRef: { name: 'q' }, script: { inline: 'import px' } };
+  const changed = slimScript(script({ metadata, spec }), texts, later);
+  expect([texts.has(hash), changed.spec?.pluginRef.name]).toEqual([false, 'q']);
+  const other = { ...spec, script: { inline: 'import px # 2' } };
+  slimScript(script({ metadata: { ...metadata, generation: 5 }, spec: other }), texts, changed);
+  expect(texts.take(hashOfText('import px # 2'))).toBe('import px # 2');
+  // another object of that name
+  const another = slimScript(script({ metadata: { ...metadata, uid: 'v', generation: 4 } }), texts, changed);
+  expect([another.spec?.pluginRef.name, another.metadata.uid]).toEqual(['p', 'v']);
+});
+
+test('only who leads keeps texts', () => {
+  const texts = createScriptTexts();
+  texts.put('a', 'text');
+  expect(texts.has('a')).toBe(false);
+  texts.open();
+  texts.put('a', 'text');
+  texts.close();
+  expect(texts.has('a')).toBe(false);
+});
+
 test('texts are held up to a bound, the oldest go first', () => {
-  const texts = createScriptTexts(10);
+  const texts = open(createScriptTexts(10));
   texts.put('a', '12345678');
   texts.put('b', '12345');
   texts.put('b', '12345');

@@ -44,7 +44,7 @@ export function startKindStores({ client, namespaces, metrics, signal, onError }
     startReflector<KubeObject, SlimScript>({
       ...common('exportscripts', namespace),
       type: EXPORT_SCRIPTS,
-      transform: (object) => slimScript(objectOf(EXPORT_SCRIPTS, object), texts),
+      transform: (object, before) => slimScript(objectOf(EXPORT_SCRIPTS, object), texts, before),
       indexes: {
         [BY_PLUGIN]: ({ metadata, spec }) =>
           spec === undefined ? [] : [`${spec.pluginRef.namespace ?? metadata.namespace}/${spec.pluginRef.name}`],

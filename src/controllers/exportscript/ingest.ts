@@ -1,6 +1,6 @@
 // An ExportScript from the API server -> what the operator keeps of it: no script text, no status but a memory of its
 // conditions. Ten thousand of them are held. Pure.
-import { createHash } from 'node:crypto';
+import { hash as hashOf } from 'node:crypto';
 import { packConditions, hashConditions } from '../../crds/condition-memory.ts';
 import type { ExportScriptSpec } from '../../crds/export-script.ts';
 import { problemText, validateExportScript } from '../../crds/validate.ts';
@@ -32,9 +32,13 @@ export interface SlimScript extends KubeObject {
   readonly conditionsHash: string;
 }
 
-/** Texts on their way from a watch to the compiler; whose text was dropped is read from the API server again. */
+/** Texts on their way to the compiler; whose text is not here is read from the API server again. */
 export interface ScriptTexts {
+  /** Only who leads compiles: until `open` nothing is kept, and after `close`. */
+  open(): void;
+  close(): void;
   put(hash: string, text: string): void;
+  has(hash: string): boolean;
   take(hash: string): string | undefined;
 }
 
@@ -42,12 +46,22 @@ export interface ScriptTexts {
 export function createScriptTexts(charsMax = 16 * 2 ** 20): ScriptTexts {
   const texts = new Map<string, string>();
   let chars = 0;
+  let isOpen = false;
   const drop = (hash: string): void => {
     chars -= texts.get(hash)?.length ?? 0;
     texts.delete(hash);
   };
   return {
+    open() {
+      isOpen = true;
+    },
+    close() {
+      isOpen = false;
+      texts.clear();
+      chars = 0;
+    },
     put(hash, text) {
+      if (!isOpen) return;
       drop(hash);
       texts.set(hash, text);
       chars += text.length;
@@ -56,6 +70,7 @@ export function createScriptTexts(charsMax = 16 * 2 ** 20): ScriptTexts {
         drop(oldest);
       }
     },
+    has: (hash) => texts.has(hash),
     take(hash) {
       const text = texts.get(hash);
       drop(hash);
@@ -64,7 +79,7 @@ export function createScriptTexts(charsMax = 16 * 2 ** 20): ScriptTexts {
   };
 }
 
-export const hashOfText = (text: string): string => createHash('sha256').update(text).digest('base64url');
+export const hashOfText = (text: string): string => hashOf('sha256', text, 'base64url');
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
@@ -76,37 +91,60 @@ const slimOwner = ({ apiVersion, kind, name, uid, controller }: OwnerReference):
   ...(controller === undefined ? {} : { controller }),
 });
 
-/** @param object as the API server gave it; whatever it is, the result can be kept and shown. */
-export function slimScript(object: KubeObject, texts: ScriptTexts): SlimScript {
+/**
+ * @param object as the API server gave it; whatever it is, the result can be kept and shown.
+ * @param before what is kept of that name. A generation has one spec: it is not looked at again, nor its text put, when only a
+ * status has changed.
+ */
+export function slimScript(object: KubeObject, texts: ScriptTexts, before?: SlimScript): SlimScript {
   const { metadata } = object;
-  const checked = validateExportScript({ ...object, status: undefined });
+  const known =
+    before !== undefined && before.metadata.uid === metadata.uid && before.metadata.generation === metadata.generation
+      ? before
+      : undefined;
+  const { spec, problem } = known ?? specOf(object, texts, before);
   const status: unknown = Reflect.get(object, 'status');
   const conditions: unknown = isRecord(status) ? status['conditions'] : undefined;
   const token = metadata.annotations?.[RUN_NOW];
-  const { namespace = '', uid = '', generation = 1, resourceVersion = '', creationTimestamp = '' } = metadata;
+  const { name, namespace = '', uid = '', generation = 1, creationTimestamp = '' } = known?.metadata ?? metadata;
   return {
     metadata: {
-      name: metadata.name,
+      name,
       namespace,
       uid,
       generation,
-      resourceVersion,
+      resourceVersion: metadata.resourceVersion ?? '',
       creationTimestamp,
       ...(metadata.deletionTimestamp === undefined ? {} : { deletionTimestamp: metadata.deletionTimestamp }),
       ...(metadata.ownerReferences === undefined ? {} : { ownerReferences: metadata.ownerReferences.map(slimOwner) }),
     },
-    spec: checked.ok ? slimSpec(checked.value.spec, texts) : undefined,
-    problem: checked.ok ? undefined : problemText(checked.problems),
+    spec,
+    problem,
     runNow: token === undefined || token === '' ? undefined : token.slice(0, TOKEN_CHARS_MAX),
     conditions: packConditions(conditions),
     conditionsHash: hashConditions(conditions),
   };
 }
 
-function slimSpec(spec: ExportScriptSpec, texts: ScriptTexts): SlimSpec {
+function specOf(
+  object: KubeObject,
+  texts: ScriptTexts,
+  before: SlimScript | undefined,
+): Pick<SlimScript, 'spec' | 'problem'> {
+  const checked = validateExportScript({ ...object, status: undefined });
+  if (!checked.ok) return { spec: undefined, problem: problemText(checked.problems) };
+  const { spec } = checked.value;
   const { inline, ...script } = spec.script;
-  if (inline === undefined) return { ...spec, script };
+  if (inline === undefined) return { spec: { ...spec, script }, problem: undefined };
   const inlineHash = hashOfText(inline);
-  texts.put(inlineHash, inline);
-  return { ...spec, script: { inlineHash } };
+  if (before?.spec?.script.inlineHash !== inlineHash) texts.put(inlineHash, inline);
+  return { spec: { ...spec, script: { inlineHash } }, problem: undefined };
+}
+
+/** The text of an inline script in an object that the API server gave. */
+export function inlineTextOf(object: KubeObject): string | undefined {
+  const spec: unknown = Reflect.get(object, 'spec');
+  const script = isRecord(spec) ? spec['script'] : undefined;
+  const inline = isRecord(script) ? script['inline'] : undefined;
+  return typeof inline === 'string' ? inline : undefined;
 }

@@ -4,14 +4,14 @@ import { createHash } from 'node:crypto';
 import { parseDurationMs } from '../../crds/duration.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { ExternalError } from '../../kube/controller.ts';
-import type { KubeClient, KubeObject, ResourceType, Store } from '../../kube/types.ts';
+import type { KubeClient, ResourceType, Store } from '../../kube/types.ts';
 import type { CompileResult, ScriptSource } from '../../model/run.ts';
 import { isFault, pluginOf, scheduleOf, sourceOf } from '../desired.ts';
 import type { Dispatch, ManualRun } from '../dispatch/contract.ts';
 import type { PluginEntry } from '../otelplugin/entries.ts';
 import type { References } from '../references.ts';
 import { slimCompiled, type ScriptEntries, type ScriptEntry } from './entries.ts';
-import { hashOfText, type ScriptTexts, type SlimScript, type SlimSpec } from './ingest.ts';
+import { hashOfText, inlineTextOf, type ScriptTexts, type SlimScript, type SlimSpec } from './ingest.ts';
 import { compileFault } from './status.ts';
 
 export interface ScriptReconcileOptions {
@@ -69,7 +69,7 @@ export function createScriptReconcile(
     const kept = options.texts.take(hash);
     if (kept !== undefined) return kept;
     const { namespace, name } = script.metadata;
-    const text = textIn(await options.client.get(options.type, namespace, name, { signal }));
+    const text = inlineTextOf(await options.client.get(options.type, namespace, name, { signal }));
     // another one: the watch brings it, and with it another reconcile
     return text !== undefined && hashOfText(text) === hash ? text : undefined;
   }
@@ -211,11 +211,4 @@ function compileKeyOf(source: Source, args: Readonly<Record<string, string>>): s
     .update(JSON.stringify([source.kind, id, sorted]))
     .digest('base64url')
     .slice(0, 22);
-}
-
-function textIn(object: KubeObject): string | undefined {
-  const spec: unknown = Reflect.get(object, 'spec');
-  const script: unknown = typeof spec === 'object' && spec !== null ? Reflect.get(spec, 'script') : undefined;
-  const inline: unknown = typeof script === 'object' && script !== null ? Reflect.get(script, 'inline') : undefined;
-  return typeof inline === 'string' ? inline : undefined;
 }

@@ -2,7 +2,7 @@
 // page; ten thousand statuses are never held at once, only the records made of them.
 import { packConditions } from '../../crds/condition-memory.ts';
 import type { ExportScriptStatus } from '../../crds/status.ts';
-import type { KubeClient, KubeObject, ResourceType } from '../../kube/types.ts';
+import type { KubeObject } from '../../kube/types.ts';
 import type { ScriptEntry } from './entries.ts';
 import { urgentKeyOf } from './publish.ts';
 import type { Diagnostic } from '../../model/diagnostic.ts';
@@ -16,7 +16,6 @@ export interface ResumedScript {
   readonly urgentKey: string;
 }
 
-const PAGE = 500;
 /** Only that there are some is told in a status. */
 const WARNING: Diagnostic = { code: '', severity: 'warning', message: '', line: 1, column: 1 };
 
@@ -56,31 +55,4 @@ export function resumedOf({ metadata, ...object }: KubeObject): ResumedScript | 
     },
     urgentKey: urgentKeyOf(status),
   };
-}
-
-/** By uid. Rejects where the API server does not answer. */
-export async function readResumed(
-  client: Pick<KubeClient, 'list'>,
-  type: ResourceType,
-  namespaces: readonly (string | undefined)[],
-  signal: AbortSignal,
-): Promise<Map<string, ResumedScript>> {
-  const resumed = new Map<string, ResumedScript>();
-  for (const namespace of namespaces) {
-    let token: string | undefined;
-    do {
-      const page = await client.list(type, {
-        signal,
-        limit: PAGE,
-        ...(namespace === undefined ? {} : { namespace }),
-        ...(token === undefined ? {} : { continue: token }),
-      });
-      for (const object of page.items) {
-        const found = resumedOf(object);
-        if (found !== undefined && object.metadata.uid !== undefined) resumed.set(object.metadata.uid, found);
-      }
-      token = page.continue;
-    } while (token !== undefined);
-  }
-  return resumed;
 }
