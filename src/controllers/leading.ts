@@ -306,11 +306,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
         return;
       }
       // whatever of it is its plugin's somebody may have changed
-      const owners = before === undefined ? [] : (after?.metadata.ownerReferences ?? []);
-      for (const { kind, name, controller } of owners) {
-        if (controller !== true || kind !== 'OtelPlugin') continue;
-        plugging.enqueue(`${script.metadata.namespace}/${name}`, 'background');
-      }
+      for (const key of before === undefined ? [] : controllersOf(script)) plugging.enqueue(key, 'background');
       scripting.enqueue(keyOf(script), isInitial ? 'background' : 'user');
     },
     pluginChanged({ before, after, isInitial }) {
@@ -330,6 +326,12 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     stop: (graceMs) => (stopping ??= end(graceMs)),
   };
 }
+
+/** The plugin that controls it, `namespace/name`. */
+const controllersOf = ({ metadata }: SlimScript): string[] =>
+  (metadata.ownerReferences ?? [])
+    .filter(({ kind, controller }) => controller === true && kind === 'OtelPlugin')
+    .map(({ name }) => `${metadata.namespace}/${name}`);
 
 /** Whether anything but the status has changed (R19). */
 function concerns(before: SlimScript | SlimPlugin, after: SlimScript | SlimPlugin): boolean {

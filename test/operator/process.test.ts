@@ -175,7 +175,6 @@ describeCluster('the operator’s process', () => {
       const operator = await world.operator({ name: 'fourth' });
       await operator.leads();
       await runsAgain();
-      await world.goesOn();
       world.runtime.process.signal('SIGSTOP');
       try {
         await runHangs();
