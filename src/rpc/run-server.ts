@@ -42,7 +42,7 @@ export const onlyOperatorOf =
   (identity: Identity): boolean =>
     isRole(identity, namespace, 'operator');
 
-/** Scripts of 256 KiB, destinations with certificates, ten thousand uids. */
+/** Scripts of a MiB, destinations with certificates, ten thousand uids. */
 const REQUEST_BYTES_MAX = 4 * 2 ** 20;
 
 /** One request, one reply. */

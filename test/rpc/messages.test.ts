@@ -364,8 +364,12 @@ test('unknown fields are ignored, of every wire type', () => {
 test('what is too long, too large or unknown is refused by its field', () => {
   const uids = Array.from({ length: 10_001 }, (_, i) => `${i}`);
   expect(() => messages.LEDGER_REQUEST.decode(messages.LEDGER_REQUEST.encode({ uids }))).toThrow(/uids: more than/);
-  const long = { kind: 'text' as const, script: 'x'.repeat(300_000), args: {} };
-  expect(() => messages.COMPILE_REQUEST.decode(messages.COMPILE_REQUEST.encode(long))).toThrow(/script: 300000 bytes/);
+  const script = (text: string) => ({ kind: 'text' as const, script: text, args: {} });
+  // what a ConfigMap and an inline script can hold, and no more
+  const inlineMax = script('\u{1f6b0}'.repeat(131_072));
+  expect(messages.COMPILE_REQUEST.decode(messages.COMPILE_REQUEST.encode(inlineMax))).toEqual(inlineMax);
+  const long = messages.COMPILE_REQUEST.encode(script('x'.repeat(2 ** 20 + 1)));
+  expect(() => messages.COMPILE_REQUEST.decode(long)).toThrow(/script: 1048577 bytes/);
   expect(() => messages.COMPILE_REQUEST.decode(Buffer.from([8, 9]))).toThrow(/kind: 9 is none of text, preset/);
   expect(() => messages.COMPILE_REQUEST.decode(Buffer.alloc(0))).toThrow(/kind: missing/);
   expect(() => messages.HELLO_REQUEST.encode({ epoch: -1, version: '' })).toThrow(RangeError);
