@@ -137,6 +137,7 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
         },
         SILENCE_MS,
       );
+      watch.onOpen?.();
       for await (const line of lines(chunks)) yield decodeEvent(line);
     },
 

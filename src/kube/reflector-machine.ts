@@ -15,6 +15,8 @@ interface Memory {
   readonly resourceVersion: string | undefined;
   /** Since the last healthy time. */
   readonly failures: number;
+  /** Of these the ones that said that the version is too old. Counted by themselves: they come from a server that is back. */
+  readonly expiries: number;
   readonly failedMs: number;
 }
 
@@ -31,12 +33,14 @@ export const initial: Machine = {
   whole: false,
   resourceVersion: undefined,
   failures: 0,
+  expiries: 0,
   failedMs: -Infinity,
 };
 
-const memoryOf = ({ resourceVersion, failures, failedMs }: Machine): Memory => ({
+const memoryOf = ({ resourceVersion, failures, expiries, failedMs }: Machine): Memory => ({
   resourceVersion,
   failures,
+  expiries,
   failedMs,
 });
 
@@ -61,14 +65,18 @@ export function listFailed(
   return backoff(machine, error, 'Listing', nowMs, random);
 }
 
-/** `error` is undefined where the server ended the watch in good order. */
-export function watchEnded(
-  machine: Machine,
-  error: unknown,
-  livedMs: number,
-  nowMs: number,
-  random: () => number,
-): Machine {
+export interface EndedWatch {
+  /** Undefined where the server ended the watch in good order. */
+  readonly error: unknown;
+  /** From the request on. */
+  readonly livedMs: number;
+  /** The server had said yes. */
+  readonly wasOpen: boolean;
+}
+
+/** The pause before the next attempt includes the time that this one took to fail, so the attempts lie at most 30 s apart. */
+export function watchEnded(machine: Machine, watch: EndedWatch, nowMs: number, random: () => number): Machine {
+  const { error, livedMs, wasOpen } = watch;
   const { resourceVersion } = machine;
   if (resourceVersion === undefined) return backoff(machine, error, 'Listing', nowMs, random);
   if (error === undefined && livedMs >= SHORT_WATCH_MS)
@@ -76,7 +84,7 @@ export function watchEnded(
   const expired = isExpired(error);
   // what was refused or gone may be another collection when it is back
   const again = expired || isForbidden(error) || isNotFound(error) ? 'Listing' : 'Watching';
-  return backoff(machine, error, again, nowMs, random);
+  return backoff(machine, error, again, nowMs, random, wasOpen ? 0 : livedMs);
 }
 
 export function waited(machine: Machine): Machine {
@@ -99,19 +107,24 @@ function backoff(
   next: 'Listing' | 'Watching',
   nowMs: number,
   random: () => number,
+  spentMs = 0,
 ): Machine {
   const healthy = nowMs - machine.failedMs >= HEALTHY_AFTER_MS;
-  const failures = healthy ? 0 : machine.failures;
+  const before = healthy ? { failures: 0, expiries: 0 } : machine;
+  const expired = isExpired(error);
   const refused = isForbidden(error) || isNotFound(error);
-  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failures, 16));
-  const askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+  const doubled = Math.min(expired ? before.expiries : before.failures, 16);
+  const ceilingMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** doubled);
+  // whatever a proxy in between asks for: who is blind for hours says so for hours
+  const askedMs = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, BACKOFF_MAX_MS) : 0;
   return {
     phase: 'Backoff',
     // a refusal is no overload: nothing is gained by asking later each time, nor by asking at random
-    delayMs: refused ? REFUSED_DELAY_MS : Math.max(askedMs, random() * ceilingMs),
+    delayMs: refused ? REFUSED_DELAY_MS : Math.max(askedMs, random() * ceilingMs - spentMs, 0),
     next,
     resourceVersion: machine.resourceVersion,
-    failures: failures + 1,
+    failures: before.failures + (expired ? 0 : 1),
+    expiries: before.expiries + (expired ? 1 : 0),
     failedMs: nowMs,
   };
 }

@@ -45,7 +45,7 @@ export interface ReflectorOptions<W extends KubeObject, T extends KubeObject = W
   readonly signal: AbortSignal;
   /** Failures of the connection, and what a transform, an index or a listener threw. Nothing of it ends the reflector. */
   readonly onError?: (error: unknown, during: 'list' | 'watch' | 'transform' | 'listener') => void;
-  /** The server has answered again after a failure: `state().lastError` is gone. */
+  /** The server has answered again after a failure, if only by opening the watch: `state().lastError` is gone. */
   readonly onRecovered?: () => void;
   readonly clock?: Clock;
   /** In [0, 1). */
@@ -166,6 +166,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
     const startedMs = clock.now();
     const silence = watchdog(clock, signal);
     let error: unknown;
+    let wasOpen = false;
     try {
       const timeoutSeconds = WATCH_SECONDS_MIN + Math.floor(random() * (WATCH_SECONDS_MIN + 1));
       for await (const event of client.watch(type, {
@@ -173,9 +174,14 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
         resourceVersion,
         timeoutSeconds,
         signal: silence.signal,
+        onOpen: () => {
+          wasOpen = true;
+          silence.heard();
+          // on a quiet collection nothing else comes for a minute
+          answered();
+        },
       })) {
         silence.heard();
-        answered();
         if (event.type === 'BOOKMARK') {
           enter(advanced(machine, event.resourceVersion));
           continue;
@@ -197,7 +203,7 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
     if (signal.aborted) return;
     const livedMs = clock.now() - startedMs;
     if (error !== undefined) failed(error, 'watch');
-    enter(watchEnded(machine, error, livedMs, clock.now(), random));
+    enter(watchEnded(machine, { error, livedMs, wasOpen }, clock.now(), random));
   };
 
   const run = async (): Promise<void> => {

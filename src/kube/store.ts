@@ -31,7 +31,7 @@ export const keyOf = (namespace: string | undefined, name: string): string => `$
 
 export function createStore<T extends KubeObject>(options: StoreOptions<T> = {}): WritableStore<T> {
   const indexes = Object.entries(options.indexes ?? {});
-  const listeners: ((change: StoreChange<T>) => void)[] = [];
+  const listeners = new Set<{ readonly call: (change: StoreChange<T>) => void }>();
   const found = new Map<string, Map<string, Map<string, T>>>(indexes.map(([name]) => [name, new Map()]));
   let objects = new Map<string, T>();
   let hasSynced = false;
@@ -71,7 +71,7 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
   const tell = (before: T | undefined, after: T | undefined, isInitial: boolean): void => {
     for (const listener of listeners) {
       try {
-        listener({ before, after, isInitial });
+        listener.call({ before, after, isInitial });
       } catch (error) {
         options.onError?.(error);
       }
@@ -101,8 +101,11 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
       if (values === undefined) throw new Error(`the store has no index ${JSON.stringify(index)}`);
       return [...(values.get(value)?.values() ?? [])];
     },
-    onChange: (listener) => {
-      listeners.push(listener);
+    onChange: (call) => {
+      // a thing of its own, so that who listens twice is told twice
+      const listener = { call };
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
 
     set: (incoming) => {

@@ -96,13 +96,17 @@ export interface KubeClient {
     options: ListOptions &
       ReadOptions & { readonly limit?: number; readonly continue?: string; readonly resourceVersion?: string },
   ): Promise<ListPage<T>>;
-  /** Ends when the server ends it; throws ApiError with status 410 where `resourceVersion` is too old. */
+  /**
+   * Ends when the server ends it; throws ApiError with status 410 where `resourceVersion` is too old. `onOpen`: the server has
+   * said yes, before there is any event.
+   */
   watch<T extends KubeObject>(
     type: ResourceType<T>,
     options: ListOptions & {
       readonly resourceVersion: string;
       readonly timeoutSeconds: number;
       readonly signal: AbortSignal;
+      readonly onOpen?: () => void;
     },
   ): AsyncIterable<WatchEvent<T>>;
   /** Server-side apply, forced: the whole of what `fieldManager` wants (KEP-555). `subresource: 'status'` for a status. */
@@ -166,8 +170,11 @@ export interface Store<T extends KubeObject> {
   readonly size: number;
   /** Objects under a value of an index that the store was made with. */
   by(index: string, value: string): readonly T[];
-  /** Called after the store has changed. A name that comes back with another uid is a deletion and an addition (R13). */
-  onChange(listener: (change: StoreChange<T>) => void): void;
+  /**
+   * Called after the store has changed. A name that comes back with another uid is a deletion and an addition (R13). Until what
+   * is answered is called: whoever ends before the store does so.
+   */
+  onChange(listener: (change: StoreChange<T>) => void): () => void;
 }
 
 export interface StoreChange<T extends KubeObject> {

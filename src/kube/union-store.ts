@@ -25,7 +25,8 @@ export function unionStore<T extends KubeObject>(stores: readonly Store<T>[]): S
     },
     by: (index, value) => stores.flatMap((store) => store.by(index, value)),
     onChange(listener) {
-      for (const store of stores) store.onChange(listener);
+      const ends = stores.map((store) => store.onChange(listener));
+      return () => ends.forEach((end) => end());
     },
   };
 }

@@ -24,6 +24,28 @@ test('R1: a server that pages even the whole list, and lets its tokens expire, i
   expect(again).toMatchObject({ phase: 'Backoff', next: 'Listing', delayMs: 400 });
 });
 
+test('R4: after an outage of any length the store is whole again within 31 s, although the version has expired', () => {
+  const gone = new ApiError(410, 'Expired', '');
+  const refused = new Error('connect ECONNREFUSED');
+  const dice = (): number => 0.999;
+  let machine: Machine = listed(initial, '1');
+  let nowMs = 0;
+  for (let attempt = 0; attempt < 50; attempt++) {
+    // ten seconds for each connection that nobody answers
+    const startedMs = nowMs;
+    nowMs += 10_000;
+    machine = watchEnded(machine, { error: refused, livedMs: 10_000, wasOpen: false }, nowMs, dice);
+    if (machine.phase !== 'Backoff') throw new Error(machine.phase);
+    nowMs += machine.delayMs;
+    expect(nowMs - startedMs).toBeLessThanOrEqual(30_000);
+    machine = waited(machine);
+  }
+  // it is back and has forgotten what was before
+  machine = watchEnded(machine, { error: gone, livedMs: 5, wasOpen: true }, nowMs, dice);
+  expect(machine).toMatchObject({ phase: 'Backoff', next: 'Listing' });
+  expect(machine.phase === 'Backoff' && machine.delayMs).toBeLessThan(800);
+});
+
 const failure = fc.oneof(
   fc.constantFrom(400, 403, 404, 410, 429, 500, 503).map((status) => new ApiError(status, '', '')),
   fc.nat(60_000).map((afterMs) => new ApiError(429, '', '', afterMs)),
@@ -57,7 +79,8 @@ test('R2–R4: any history of answers', () => {
             last = String(++version);
             machine = advanced(machine, last);
           }
-          machine = watchEnded(machine, good ? undefined : error, tookMs, nowMs, () => dice);
+          const watch = { error: good ? undefined : error, livedMs: tookMs, wasOpen: paging };
+          machine = watchEnded(machine, watch, nowMs, () => dice);
         } else if (machine.phase === 'Backoff') {
           nowMs += machine.delayMs;
           machine = waited(machine);
@@ -66,8 +89,8 @@ test('R2–R4: any history of answers', () => {
         if (machine.phase !== 'Backoff') continue;
         const status = good || !(error instanceof ApiError) ? 0 : error.status;
         const asked = good || !(error instanceof ApiError) ? 0 : (error.retryAfterMs ?? 0);
-        expect(machine.delayMs).toBeGreaterThanOrEqual(asked);
-        expect(machine.delayMs).toBeLessThanOrEqual(Math.max(30_000, asked));
+        expect(machine.delayMs).toBeGreaterThanOrEqual(Math.min(asked, 30_000));
+        expect(machine.delayMs).toBeLessThanOrEqual(30_000);
         if (status === 403 || status === 404) expect(machine.delayMs).toBe(30_000);
         const mustList = before.phase === 'Listing' || [403, 404, 410].includes(status);
         expect(machine.next).toBe(mustList ? 'Listing' : 'Watching');

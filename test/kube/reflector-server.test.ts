@@ -243,12 +243,15 @@ describeCluster('the reflector at an API server', () => {
 
   test('R4: nobody can connect for a while', async () => {
     const store = start(shaky, CONFIG_MAPS, { scope: { namespace: NS } });
-    await store.synced;
+    const quiet = start(shaky, CONFIG_MAPS, { scope: { namespace: NS, fieldSelector: 'metadata.name=nobody' } });
+    await Promise.all([store.synced, quiet.synced]);
     await proxy.refuse();
-    await poll(() => errors.length >= 3);
+    await poll(() => errors.length >= 6 && [store, quiet].every((one) => one.state().lastError !== undefined));
     await admin.apply(CONFIG_MAPS, map('meanwhile'), manager);
     await proxy.accept();
     await until(store, () => store.get(NS, 'meanwhile') !== undefined);
     expect(store.state().phase).toBe('Watching');
+    // of nothing there is no event, and the first bookmark comes after a minute
+    await poll(() => quiet.state().lastError === undefined);
   });
 });

@@ -283,11 +283,12 @@ describe('watching', () => {
     expect(delays.at(-1)).toBe(400);
   });
 
-  test('R4: a wait that the server asks for is obeyed', async () => {
+  test('R4: a wait that the server asks for is obeyed, up to half a minute', async () => {
     const store = start();
     (await watching()).answer(429, '', { 'retry-after': '7' });
+    (await afterBackoff(store)).answer(429, '', { 'retry-after': '86400' });
     expect(isWatch(await afterBackoff(store))).toBe(true);
-    expect(delays).toEqual([7000]);
+    expect(delays).toEqual([7000, 30_000]);
   });
 
   test.each<[string, (watch: Exchange) => unknown]>([

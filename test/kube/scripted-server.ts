@@ -14,6 +14,8 @@ export interface Exchange {
   readonly body: string;
   /** The whole answer; objects are sent as JSON. */
   answer(status: number, body: string | Buffer | object, headers?: Record<string, string>): void;
+  /** The head of an answer with status 200. */
+  open(): void;
   /** Part of an answer with status 200; resolves when it is on its way. */
   write(text: string | Buffer): Promise<void>;
   /** One line of a watch. */
@@ -115,6 +117,10 @@ async function exchangeOf(request: IncomingMessage, response: ServerResponse): P
     answer: (status, body, headers = {}) => {
       response.writeHead(status, headers);
       response.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    },
+    open: () => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.flushHeaders();
     },
     write,
     event: (type, object) => write(`${JSON.stringify({ type, object })}\n`),

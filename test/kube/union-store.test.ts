@@ -12,7 +12,7 @@ test('R8 stores of several namespaces read as one', async () => {
   const [a, b] = [open(), open()];
   const union = unionStore<KubeObject>([a, b]);
   const seen: (string | undefined)[] = [];
-  union.onChange(({ after }) => seen.push(after?.metadata.namespace));
+  const end = union.onChange(({ after }) => seen.push(after?.metadata.namespace));
   a.replace().commit();
   expect(union.hasSynced).toBe(false);
   b.replace().commit();
@@ -23,6 +23,8 @@ test('R8 stores of several namespaces read as one', async () => {
   expect(union.get('b', 'x')?.metadata.uid).toBe('b/x');
   expect(union.get('c', 'x')).toBeUndefined();
   expect([union.size, [...union.all()].length, union.by('name', 'x').length]).toEqual([2, 2, 2]);
+  end();
+  a.set(object('a', 'y'));
   expect(seen).toEqual(['a', 'b']);
 });
 
