@@ -206,9 +206,12 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     random: options.random,
     onFailure: ({ controller, key, error }: ReconcileFailure) => onFault(`reconciling ${controller} ${key}`, error),
   };
+  const keysOf = (store: Store<SlimScript | SlimPlugin>) => (): Iterable<string> =>
+    Array.from(store.all(), (object) => keyOf(object));
   const plugging: Controller = startController({
     ...common,
     name: 'otelplugin',
+    resync: keysOf(plugins),
     concurrency: 2,
     reconcile: async (key, signal) => {
       const result = await reconcilePlugin(key, signal);
@@ -219,6 +222,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   const scripting: Controller = startController({
     ...common,
     name: 'exportscript',
+    resync: keysOf(scripts),
     concurrency: SCRIPTS_AT_ONCE,
     reconcile: async (key, signal) => {
       await firstLook?.reconcile(key, signal);

@@ -1,5 +1,5 @@
 // The reconcile loop (R14, R16–R18, R20): changes become keys, keys wait in the queue, a bounded number of them is reconciled at a
-// time. It can pause: without the leader's lease nothing is dispatched, but keys go on being collected (R30).
+// time. One lives as long as a leader's term (R30): the next term's begins with every key that its stores have.
 import { SpanStatusCode, trace } from '@opentelemetry/api';
 import { NO_METRICS, type Metrics } from '../model/metrics.ts';
 import { createWorkQueue, type FailureKind, type Priority } from './queue.ts';
@@ -11,9 +11,7 @@ import { ApiError, isConflict } from './types.ts';
 export type ReconcileResult =
   | { readonly status: 'done' }
   /** Comes back in `afterMs`, as a timer's work (`background`). */
-  | { readonly status: 'requeue'; readonly afterMs: number }
-  /** Nothing will change without a change: no retry. Whoever returns it has said so in the object's conditions. */
-  | { readonly status: 'terminal'; readonly message: string };
+  | { readonly status: 'requeue'; readonly afterMs: number };
 
 /** A failure of a system outside of the cluster's API: it is asked again less often. */
 export class ExternalError extends Error {
@@ -40,8 +38,8 @@ export interface ControllerOptions {
   /** Label of the metrics. */
   readonly name: string;
   /**
-   * Reads what is in the stores now and makes it so, whatever the change was. The signal is aborted after `timeoutMs`, when
-   * the controller is paused and when it stops; each call that is made takes it. Never called twice at a time for a key.
+   * Reads what is in the stores now and makes it so, whatever the change was. The signal is aborted after `timeoutMs` and
+   * when the controller stops; each call that is made takes it. Never called twice at a time for a key.
    */
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<ReconcileResult | void>;
   readonly sources: readonly Source[];
@@ -51,14 +49,12 @@ export interface ControllerOptions {
   readonly concurrency?: number;
   /** Default 30 000. */
   readonly timeoutMs?: number;
-  /** All keys again, ± 10 %, in case we missed something by a fault of our own. Default 10 h; 0: never. */
-  readonly resyncMs?: number;
-  /** Starts without dispatching, until `resume`. */
-  readonly paused?: boolean;
+  /** What is looked at again every 10 h, ± 10 %, in case we missed something by a fault of our own. Default: all of `sources`. */
+  readonly resync?: () => Iterable<string>;
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly metrics?: Metrics;
-  /** A key failed and comes back. Conflicts (409) and what a pause aborted are no failures and not told. */
+  /** A key failed and comes back. Conflicts (409) and what the end aborted are no failures and not told. */
   readonly onFailure?: (failure: ReconcileFailure) => void;
 }
 
@@ -68,17 +64,13 @@ export interface Controller {
   /** For changes that come from no store. */
   enqueue(key: string, priority?: Priority): void;
   enqueueAfter(key: string, afterMs: number, priority?: Priority): void;
-  /**
-   * From this call on nothing is dispatched, and what runs is aborted. Resolves when nothing runs any more. Idempotent.
-   * Keys that were aborted are reconciled again after `resume`.
-   */
-  pause(reason: string): Promise<void>;
-  /** All keys are reconciled (a new leader takes nothing for granted), waiting user changes first. */
-  resume(): void;
   /** Keys that wait, keys that are being reconciled. */
   readonly depth: number;
   readonly active: number;
-  /** Lets what runs finish for `graceMs`, then aborts it. Resolves when nothing runs any more. */
+  /**
+   * From this call on nothing is dispatched and no source is listened to. Lets what runs finish for `graceMs`, then aborts it;
+   * at once where that is 0. Resolves when nothing runs any more.
+   */
   stop(graceMs: number): Promise<void>;
 }
 
@@ -92,7 +84,7 @@ class Interrupted extends Error {
 
 export function startController(options: ControllerOptions): Controller {
   const { name, reconcile, sources, clock = SYSTEM_CLOCK, random = Math.random, metrics = NO_METRICS } = options;
-  const { concurrency = 1, timeoutMs = TIMEOUT_MS, resyncMs = RESYNC_MS } = options;
+  const { concurrency = 1, timeoutMs = TIMEOUT_MS, resync = keysOfSources } = options;
   const results = metrics.counter('controller_runtime_reconcile_total');
   const errors = metrics.counter('controller_runtime_reconcile_errors_total');
   const durations = metrics.histogram('controller_runtime_reconcile_time_seconds');
@@ -100,9 +92,7 @@ export function startController(options: ControllerOptions): Controller {
   const labels = { controller: name };
 
   const running = new Map<string, AbortController>();
-  const idle: (() => void)[] = [];
   let hasSynced = false;
-  let isPaused = options.paused === true;
   let isStopped = false;
   let isPumping = false;
   let cancelResync: (() => void) | undefined;
@@ -110,14 +100,15 @@ export function startController(options: ControllerOptions): Controller {
   const queue = createWorkQueue({ name, clock, random, metrics, onReady: pump });
   workers.set(0, labels);
   const synced = waitForStores();
-  for (const source of sources) source.onKey((key, priority) => queue.add(key, priority));
+  const unsubscribes = sources.map((source) => source.onKey((key, priority) => queue.add(key, priority)));
   scheduleResync();
 
   async function waitForStores(): Promise<void> {
     await Promise.all([...sources, ...(options.reads ?? [])].map((store) => store.synced));
+    if (isStopped) return;
     hasSynced = true;
     // stores that had their objects before we listened
-    enqueueAll();
+    enqueueAll(keysOfSources());
     pump();
   }
 
@@ -135,9 +126,9 @@ export function startController(options: ControllerOptions): Controller {
     });
   }
 
-  /** Asked before each key: what a reconcile does before its first await may pause the controller. */
+  /** Asked before each key: what a reconcile does before its first await may stop the controller. */
   function mayStart(): boolean {
-    return hasSynced && !isPaused && !isStopped && running.size < concurrency;
+    return hasSynced && !isStopped && running.size < concurrency;
   }
 
   async function run(key: string): Promise<void> {
@@ -165,14 +156,12 @@ export function startController(options: ControllerOptions): Controller {
       running.delete(key);
       workers.set(running.size, labels);
       queue.done(key);
-      if (running.size === 0) idle.splice(0).forEach((resolve) => resolve());
       pump();
     }
   }
 
   function settle(key: string, result: ReconcileResult | void): string {
     queue.forget(key);
-    if (result?.status === 'terminal') return 'terminal';
     if (result?.status !== 'requeue') return 'success';
     queue.addAfter(key, result.afterMs);
     return 'requeue_after';
@@ -180,11 +169,7 @@ export function startController(options: ControllerOptions): Controller {
 
   /** The result's name for the metric. */
   function fail(key: string, error: unknown, signal: AbortSignal, priority: Priority | undefined): string {
-    if (signal.reason instanceof Interrupted) {
-      if (priority === undefined) queue.add(key);
-      else queue.add(key, priority);
-      return 'requeue';
-    }
+    if (signal.reason instanceof Interrupted) return 'requeue';
     const kind: FailureKind = error instanceof ExternalError ? 'external' : 'internal';
     const asked = error instanceof ExternalError || error instanceof ApiError ? error.retryAfterMs : undefined;
     const retryInMs = queue.addFailed(key, kind, {
@@ -198,14 +183,17 @@ export function startController(options: ControllerOptions): Controller {
     return 'error';
   }
 
-  function enqueueAll(): void {
-    for (const source of sources) for (const key of source.keys()) queue.add(key, 'background');
+  function* keysOfSources(): Iterable<string> {
+    for (const source of sources) yield* source.keys();
+  }
+
+  function enqueueAll(keys: Iterable<string>): void {
+    for (const key of keys) queue.add(key, 'background');
   }
 
   function scheduleResync(): void {
-    if (resyncMs <= 0) return;
-    cancelResync = clock.after(resyncMs * (0.9 + 0.2 * random()), () => {
-      enqueueAll();
+    cancelResync = clock.after(RESYNC_MS * (0.9 + 0.2 * random()), () => {
+      enqueueAll(resync());
       scheduleResync();
     });
   }
@@ -214,26 +202,10 @@ export function startController(options: ControllerOptions): Controller {
     for (const abort of running.values()) abort.abort(new Interrupted(reason));
   }
 
-  const whenIdle = async (): Promise<void> => {
-    if (running.size > 0) await new Promise<void>((resolve) => idle.push(resolve));
-  };
-
   return {
     synced,
     enqueue: (key, priority) => queue.add(key, priority),
     enqueueAfter: (key, afterMs, priority) => queue.addAfter(key, afterMs, priority),
-    async pause(reason) {
-      isPaused = true;
-      interrupt(reason);
-      await whenIdle();
-    },
-    resume() {
-      if (!isPaused) return;
-      isPaused = false;
-      queue.forgetAll();
-      enqueueAll();
-      pump();
-    },
     get depth() {
       return queue.depth;
     },
@@ -243,6 +215,7 @@ export function startController(options: ControllerOptions): Controller {
     async stop(graceMs) {
       isStopped = true;
       cancelResync?.();
+      for (const unsubscribe of unsubscribes) unsubscribe();
       const cancelGrace = graceMs > 0 ? clock.after(graceMs, () => interrupt('stopping')) : undefined;
       if (cancelGrace === undefined) interrupt('stopping');
       await queue.drain();

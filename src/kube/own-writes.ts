@@ -12,12 +12,19 @@ export interface OwnWrites {
    * nothing is waited for a second time.
    */
   settled(namespace: string | undefined, name: string, signal?: AbortSignal): Promise<boolean>;
+  /** Listens to the store no more; who waits goes on, to read live. */
+  stop(): void;
 }
 
 interface Pending {
   readonly version: string;
   readonly uid: string | undefined;
-  readonly waiting: Set<() => void>;
+  readonly waiting: Set<Waiting>;
+}
+
+interface Waiting {
+  readonly come: () => void;
+  readonly giveUp: () => void;
 }
 
 const WAIT_MS = 2000;
@@ -30,10 +37,10 @@ export function trackOwnWrites<T extends KubeObject>(store: Store<T>, clock: Clo
   const settle = (key: string): void => {
     const entry = pending.get(key);
     pending.delete(key);
-    for (const go of entry?.waiting ?? []) go();
+    for (const { come } of entry?.waiting ?? []) come();
   };
 
-  store.onChange(({ before, after }) => {
+  const unsubscribe = store.onChange(({ before, after }) => {
     const object = after ?? before;
     if (object === undefined) return;
     const key = keyOf(object.metadata.namespace, object.metadata.name);
@@ -53,7 +60,7 @@ export function trackOwnWrites<T extends KubeObject>(store: Store<T>, clock: Clo
         settle(key);
         return;
       }
-      const waiting = pending.get(key)?.waiting ?? new Set();
+      const waiting = pending.get(key)?.waiting ?? new Set<Waiting>();
       pending.set(key, { version: resourceVersion, uid, waiting });
     },
     settled: async (namespace, name, signal) => {
@@ -61,22 +68,27 @@ export function trackOwnWrites<T extends KubeObject>(store: Store<T>, clock: Clo
       const entry = pending.get(key);
       if (entry === undefined) return true;
       const { promise, resolve } = Promise.withResolvers<boolean>();
-      const come = (): void => resolve(true);
-      const stop = (): void => resolve(false);
-      entry.waiting.add(come);
+      const giveUp = (): void => resolve(false);
+      const waiting = { come: () => resolve(true), giveUp };
+      entry.waiting.add(waiting);
       const cancel = clock.after(waitMs, () => {
         if (pending.get(key) === entry) pending.delete(key);
-        stop();
+        giveUp();
       });
-      signal?.addEventListener('abort', stop, { once: true });
-      if (signal?.aborted === true) stop();
+      signal?.addEventListener('abort', giveUp, { once: true });
+      if (signal?.aborted === true) giveUp();
       try {
         return await promise;
       } finally {
         cancel();
-        entry.waiting.delete(come);
-        signal?.removeEventListener('abort', stop);
+        entry.waiting.delete(waiting);
+        signal?.removeEventListener('abort', giveUp);
       }
+    },
+    stop: () => {
+      unsubscribe();
+      for (const { waiting } of pending.values()) for (const { giveUp } of waiting) giveUp();
+      pending.clear();
     },
   };
 }

@@ -35,8 +35,6 @@ export interface WorkQueue {
   addFailed(key: string, kind: FailureKind, options?: FailedOptions): number;
   /** The key's failures are over: the next one starts with the shortest delay. */
   forget(key: string): void;
-  /** As `forget`, for all keys. */
-  forgetAll(): void;
   /** How often the key has failed since it was last forgotten. */
   failures(key: string): number;
   /** The next key; it is in process, and not handed out again, until `done`. Undefined where none waits. */
@@ -150,9 +148,6 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     },
     forget(key) {
       failed.delete(key);
-    },
-    forgetAll() {
-      failed.clear();
     },
     failures(key) {
       const counts = failed.get(key);

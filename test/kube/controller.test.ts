@@ -1,7 +1,7 @@
 // R14, R16–R18, R20 and R30 on real stores; the clock is the test's.
 import { afterEach, expect, test } from '@jest/globals';
 import { ExternalError, startController, type Controller, type ControllerOptions } from '../../src/kube/controller.ts';
-import { hasChanged, objectKey, splitKey, storeSource } from '../../src/kube/sources.ts';
+import { storeSource } from '../../src/kube/sources.ts';
 import { createStore, type WritableStore } from '../../src/kube/store.ts';
 import { ApiError, type KubeObject, type ObjectMeta } from '../../src/kube/types.ts';
 import { createCountingMetrics } from './counting-metrics.ts';
@@ -123,7 +123,7 @@ test('R18: so many at a time and never two of one key', async () => {
   expect(active).toBe(0);
 });
 
-test('R17 R18: done, requeue, terminal, a throw; one key never holds up another', async () => {
+test('R17 R18: done, requeue, a throw; one key never holds up another', async () => {
   const seen: string[] = [];
   let broken = true;
   const failures: number[] = [];
@@ -134,16 +134,15 @@ test('R17 R18: done, requeue, terminal, a throw; one key never holds up another'
         return seen.filter((one) => one === key).length === 1
           ? { status: 'requeue', afterMs: 500 }
           : { status: 'done' };
-      if (key === 'ns/terminal') return { status: 'terminal', message: 'no such thing' };
       if (key === 'ns/broken' && broken) throw new Error('broken');
       return undefined;
     },
     onFailure: ({ failures: count }) => failures.push(count),
   });
-  for (const key of ['ns/broken', 'ns/later', 'ns/terminal', 'ns/good']) controller.enqueue(key);
+  for (const key of ['ns/broken', 'ns/later', 'ns/good']) controller.enqueue(key);
   await calm();
-  expect(seen).toEqual(['ns/broken', 'ns/later', 'ns/terminal', 'ns/good']);
-  seen.splice(0, 4, 'ns/later');
+  expect(seen).toEqual(['ns/broken', 'ns/later', 'ns/good']);
+  seen.splice(0, 3, 'ns/later');
   clock.advance(5);
   await calm();
   expect(seen).toEqual(['ns/later', 'ns/broken']);
@@ -158,7 +157,7 @@ test('R17 R18: done, requeue, terminal, a throw; one key never holds up another'
   clock.advance(485);
   await calm();
   expect(seen).toEqual(['ns/later', 'ns/broken', 'ns/broken', 'ns/broken', 'ns/later']);
-  expect([results('success'), results('requeue_after'), results('terminal'), results('error')]).toEqual([3, 1, 1, 3]);
+  expect([results('success'), results('requeue_after'), results('error')]).toEqual([3, 1, 3]);
 });
 
 test('R15: systems outside are asked again after a second, and later where they say so; conflicts are no errors', async () => {
@@ -224,43 +223,37 @@ test('R20: all keys come again every ten hours, give or take one', async () => {
   expect(seen).toHaveLength(3);
 });
 
-test('R30: a paused controller collects; pause aborts at once and resume reconciles everything', async () => {
+test('R20: where the keys come from elsewhere, these', async () => {
+  const seen: string[] = [];
+  const { clock } = start({ resync: () => ['ns/b', 'ns/c'], reconcile: async (key) => void seen.push(key) });
+  clock.advance(10 * 3_600_000);
+  await calm();
+  expect(seen).toEqual(['ns/b', 'ns/c']);
+});
+
+test('R30: stop aborts at once what runs, and the next one over the same store reconciles everything', async () => {
   const store = listed([object('a'), object('b')]);
   const seen: string[] = [];
   const signals: AbortSignal[] = [];
-  const { controller, results } = start({
+  const first = start({
     sources: [storeSource(store)],
-    paused: true,
     reconcile: async (key, signal) => {
       seen.push(key);
-      if (key !== 'ns/hangs' || signals.push(signal) > 1) return;
+      signals.push(signal);
       await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
     },
   });
   await calm();
-  expect(seen).toEqual([]);
-  controller.enqueue('ns/hangs');
-  controller.resume();
-  await calm();
-  expect(seen).toEqual(['ns/hangs']);
-  const paused = controller.pause('the lease is lost');
+  const stopped = first.controller.stop(0);
   // synchronously: whoever asks in this very turn must see it
-  expect(signals[0]?.aborted).toBe(true);
-  await paused;
-  expect(controller.active).toBe(0);
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  await stopped;
   store.set(object('c'));
   await calm();
-  expect(seen).toEqual(['ns/hangs']);
-  controller.resume();
+  expect([seen, first.controller.depth, first.results('error')]).toEqual([['ns/a'], 0, 0]);
+  start({ sources: [storeSource(store)], reconcile: async (key) => void seen.push(`again ${key}`) });
   await calm();
-  expect(results('error')).toBe(0);
-  // what users changed and what was aborted goes first
-  expect(seen).toEqual(['ns/hangs', 'ns/hangs', 'ns/c', 'ns/a', 'ns/b']);
-  seen.length = 0;
-  await controller.pause('lost again');
-  controller.resume();
-  await calm();
-  expect(seen).toEqual(['ns/a', 'ns/b', 'ns/c']);
+  expect(seen).toEqual(['ns/a', 'again ns/a', 'again ns/b', 'again ns/c']);
 });
 
 test('stop waits for what runs, aborts it after the grace, and takes nothing more', async () => {
@@ -297,39 +290,4 @@ test('ten thousand quick reconciles leave turns of the loop to others', async ()
   let turns = 0;
   for (; !isDone(); turns++) await new Promise((resolve) => setImmediate(resolve));
   expect(turns).toBeGreaterThan(1000);
-});
-
-test.each([
-  ['spec', { generation: 2 }, true],
-  ['uid', { uid: 'another' }, true],
-  ['deletion', { deletionTimestamp: '2026-01-01T00:00:00Z' }, true],
-  ['a label that is read', { labels: { read: 'x' } }, true],
-  ['an annotation that is read', { annotations: { 'sluice.dev/run-now': 'x' } }, true],
-  ['another label', { labels: { other: 'x' } }, false],
-  ['another annotation', { annotations: { other: 'x' } }, false],
-  ['the status', { resourceVersion: '2' }, false],
-])('R19: a change of %s', (_what, change, matters) => {
-  const predicate = hasChanged({ labels: ['read'], annotations: ['sluice.dev/run-now'] });
-  expect(predicate(object('x'), object('x', change))).toBe(matters);
-});
-
-test('R13: a name that comes back with another uid is reconciled although generation and labels are the same', async () => {
-  const store = listed([object('x')]);
-  const seen: string[] = [];
-  start({
-    sources: [storeSource(store, { matters: hasChanged() })],
-    reconcile: async (key) => void seen.push(key),
-  });
-  await calm();
-  store.set(object('x', { resourceVersion: '2' }));
-  await calm();
-  expect(seen).toHaveLength(1);
-  store.set(object('x', { uid: 'another', resourceVersion: '3' }));
-  await calm();
-  expect(seen).toHaveLength(2);
-});
-
-test('keys of objects with and without a namespace', () => {
-  expect(splitKey(objectKey(object('x')))).toEqual({ namespace: 'ns', name: 'x' });
-  expect(splitKey(objectKey({ metadata: { name: 'node-1' } }))).toEqual({ namespace: undefined, name: 'node-1' });
 });

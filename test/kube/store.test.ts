@@ -156,6 +156,21 @@ describe('a store', () => {
   });
 });
 
+test('R14: who listens is told until he ends it, and twice where he listens twice', () => {
+  const store = createStore<Thing>();
+  const told: string[] = [];
+  const listener = ({ after }: { readonly after: Thing | undefined }): void =>
+    void told.push(after?.metadata.name ?? '');
+  const [first, second] = [store.onChange(listener), store.onChange(listener)];
+  store.set(thing('a', '1', '1'));
+  first();
+  first();
+  store.set(thing('b', '1', '1'));
+  second();
+  store.set(thing('c', '1', '1'));
+  expect(told).toEqual(['a', 'a', 'b']);
+});
+
 describe('own writes', () => {
   const made = () => {
     const clock = createVirtualClock();
@@ -207,6 +222,19 @@ describe('own writes', () => {
     const second = writes.settled('n', 'a');
     store.remove(thing('a', '2', '10'));
     expect(await second).toBe(true);
+  });
+
+  test('R12: after the end nothing of the store comes, and who waits reads live', async () => {
+    const { clock, store, writes } = made();
+    writes.wrote(thing('a', '1', '5'));
+    const settled = writes.settled('n', 'a');
+    writes.stop();
+    expect(await settled).toBe(false);
+    writes.wrote(thing('a', '1', '6'));
+    store.set(thing('a', '1', '6'));
+    const deaf = writes.settled('n', 'a');
+    await clock.settle(2000);
+    expect([await deaf, clock.timers]).toEqual([false, 0]);
   });
 
   test('R12: who stops waiting gets false', async () => {

@@ -48,13 +48,14 @@ async function lookAtRights({ client, namespace, watchNamespaces, signal }: Chec
 export function startChecks(options: ChecksOptions): ClusterChecks {
   const follow = (what: 'crds' | 'rights', look: () => Promise<true | string>): Check => {
     let answer: true | string = 'not looked at yet';
+    let timer: NodeJS.Timeout | undefined;
+    options.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
     const again = async (): Promise<void> => {
       const next = await look().catch((error: unknown) => `the API server does not answer: ${textOf(error)}`);
       if (options.signal.aborted) return;
       if (next !== answer) options.onAnswer(what, next);
       answer = next;
-      const timer = setTimeout(() => void again(), next === true ? AGAIN_GOOD_MS : AGAIN_MS).unref();
-      options.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+      timer = setTimeout(() => void again(), next === true ? AGAIN_GOOD_MS : AGAIN_MS).unref();
     };
     void again();
     return () => answer;

@@ -4,11 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startLeading, type Leading, type LeadingOptions } from '../../controllers/leading.ts';
 import { workloadName } from '../../controllers/workloads/objects.ts';
 import type { WorkloadHealth } from '../../controllers/workloads/health.ts';
-import { workloadReconciler, type WorkloadsOptions } from '../../controllers/workloads/reconcile.ts';
-import { startController, type Controller } from '../../kube/controller.ts';
+import type { WorkloadsOptions } from '../../controllers/workloads/reconcile.ts';
+import { startWorkloads, type Workloads } from '../../controllers/workloads/workloads.ts';
 import { fencedClient } from '../../kube/fenced-client.ts';
 import type { LeaderTerm } from '../../kube/leader.ts';
-import { storeSource } from '../../kube/sources.ts';
 import type { KubeClient, KubeObject, Store } from '../../kube/types.ts';
 
 type PerTerm = 'term' | 'client' | 'replicas' | 'health';
@@ -37,7 +36,6 @@ export interface Leadership {
 }
 
 const RETRY_MS = 2000;
-const WORKLOADS = 'workloads';
 
 export function createLeadership(options: LeadershipOptions): Leadership {
   const { onFault } = options.leading;
@@ -45,16 +43,18 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   let certificates: readonly string[] = [];
   let leading: Leading | undefined;
   let work: Promise<void> = Promise.resolve();
-  let workloads: Controller | undefined;
+  let workloads: Workloads | undefined;
   let health: WorkloadHealth | undefined;
   let over = new AbortController();
 
-  function startWorkloads(client: KubeClient): void {
+  function deploy(client: KubeClient): Workloads | undefined {
     const given = options.workloads;
-    if (given === undefined) return;
-    const reconcile = workloadReconciler({
+    if (given === undefined) return undefined;
+    return startWorkloads({
       ...given,
       client,
+      metrics: options.leading.metrics,
+      onFailure: ({ error }) => onFault('deploying the workloads', error),
       // what dispatch does not need any more has nothing left to send
       isSpoolEmpty: (ordinal) => (leading === undefined ? undefined : ordinal >= leading.replicasNeeded()),
       onCertificates: (ends) => {
@@ -66,18 +66,6 @@ export function createLeadership(options: LeadershipOptions): Leadership {
         leading?.healthChanged();
       },
     });
-    const { deployments, children, pods, nodes } = given.stores;
-    const sources = [deployments, ...children.values(), pods, nodes].map((store: Store<KubeObject>) =>
-      storeSource(store, { keysOf: () => [WORKLOADS] }),
-    );
-    workloads = startController({
-      name: WORKLOADS,
-      reconcile: (_, signal) => reconcile(signal),
-      sources,
-      metrics: options.leading.metrics,
-      onFailure: ({ error }) => onFault('deploying the workloads', error),
-    });
-    workloads.enqueue(WORKLOADS, 'user');
   }
 
   /** Takes over, again and again until it succeeds or the term ends; dispatch that ended by itself is taken over again. */
@@ -122,7 +110,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
         () => term.mayWrite(),
         () => term,
       );
-      startWorkloads(client);
+      workloads = deploy(client);
       work = lead(term, client, AbortSignal.any([term.signal, over.signal])).catch((error: unknown) =>
         onFault('leading', error),
       );
@@ -145,7 +133,7 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     },
     settingsChanged() {
       leading?.resize(options.replicas());
-      workloads?.enqueue(WORKLOADS, 'user');
+      workloads?.look();
     },
   };
 }

@@ -88,8 +88,15 @@ const textOf = (error: unknown, kind: string): string => {
   return error instanceof Error ? error.message : String(error);
 };
 
-/** The function that makes everything so, for startController; it keeps what has to be remembered between two looks. */
-export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSignal) => Promise<ReconcileResult> {
+export interface WorkloadReconciler {
+  /** Makes everything so. */
+  reconcile(signal: AbortSignal): Promise<ReconcileResult>;
+  /** Lets go of the stores. */
+  stop(): void;
+}
+
+/** For startController; it keeps what has to be remembered between two looks. */
+export function workloadReconciler(options: WorkloadsOptions): WorkloadReconciler {
   const { client, stores, namespace, clock } = options;
   const writer = createChildWriter(client);
   const typeOf = new Map<string, ResourceType>([
@@ -254,7 +261,7 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
     toldTls = text;
   }
 
-  return async (signal) => {
+  async function reconcile(signal: AbortSignal): Promise<ReconcileResult> {
     const gathered = await gather(signal);
     if (gathered === undefined) {
       tellHealth({ replicas: options.settings().runtime.replicas }, NO_DEPLOYMENT);
@@ -282,6 +289,13 @@ export function workloadReconciler(options: WorkloadsOptions): (signal: AbortSig
     );
     const afterMs = Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MIN_MS, dueMs - options.now()));
     return { status: 'requeue', afterMs };
+  }
+
+  return {
+    reconcile,
+    stop() {
+      for (const own of writes.values()) own.stop();
+    },
   };
 }
 

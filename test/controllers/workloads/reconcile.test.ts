@@ -1,4 +1,6 @@
 // Whose is what: objects that the operator makes are made, kept and left alone, on a real API server.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { desiredChildren } from '../../../src/controllers/workloads/decide.ts';
@@ -151,12 +153,12 @@ describeCluster('objects of the operator on an API server', () => {
   });
 
   test("another's object of one of these names is not touched, and is named", async () => {
-    await world.workloads.controller.pause('for the test');
+    await world.workloads.stop(0);
     await world.plane.kubectl(['delete', 'service/sluice-runtime', 'secret/sluice-ca', '-n', NAMESPACE]);
     await world.plane.kubectl(['create', 'service', 'clusterip', 'sluice-runtime', '--tcp=80', '-n', NAMESPACE]);
     await world.plane.kubectl(['create', 'secret', 'generic', 'sluice-ca', '--from-literal=mine=1', '-n', NAMESPACE]);
     const leaf = (await world.get('Secret', 'sluice-runtime-tls'))?.metadata.resourceVersion;
-    world.workloads.controller.resume();
+    world.lead();
     await waitFor('the fault', () => world.health?.runtime.fault?.reason === 'NameTaken', WAIT_MS);
     await world.settled();
     expect(world.health?.runtime.fault).toMatchObject({
@@ -190,6 +192,26 @@ describeCluster('objects of the operator on an API server', () => {
     await world.settled();
   });
 
+  test('R30: of a term that has ended nothing is left with the stores, and nothing of it is kept', async () => {
+    const listening = world.listeners();
+    await world.workloads.stop(0);
+    expect([listening > 0, world.listeners()]).toEqual([true, 0]);
+    world.lead();
+    await world.settled();
+    expect(world.listeners()).toBe(listening);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const [first] = world.terms;
+    await waitFor(
+      'the first term to be forgotten',
+      () => {
+        collect();
+        return first?.deref() === undefined;
+      },
+      WAIT_MS,
+    );
+  });
+
   test('C25: nothing is made or changed while the Deployment is being deleted', async () => {
     const finalizer = '{"metadata":{"finalizers":["example.com/keep"]}}';
     await world.plane.kubectl([
@@ -205,12 +227,11 @@ describeCluster('objects of the operator on an API server', () => {
     await world.plane.kubectl(['delete', 'deployment', 'sluice-operator', '-n', NAMESPACE, '--wait=false']);
     await waitFor(
       'the deletion to be seen',
-      () =>
-        [...world.workloads.stores.deployments.all()].every(({ metadata }) => metadata.deletionTimestamp !== undefined),
+      () => [...world.stores.deployments.all()].every(({ metadata }) => metadata.deletionTimestamp !== undefined),
       WAIT_MS,
     );
-    await world.workloads.controller.pause('to see what runs to its end');
-    world.workloads.controller.resume();
+    await world.workloads.stop(0);
+    world.lead();
     const before = world.written().length;
     await world.plane.kubectl(['delete', 'service', 'sluice-collector', '-n', NAMESPACE]);
     await world.plane.kubectl(['annotate', 'statefulset', 'sluice-runtime', '-n', NAMESPACE, 'example.com/note=1']);
@@ -224,17 +245,9 @@ describeCluster('objects of the operator on an API server', () => {
       '-p',
       '{"spec":{"replicas":5}}',
     ]);
-    await waitFor(
-      'the look',
-      () => world.workloads.controller.depth === 0 && world.workloads.controller.active === 0,
-      WAIT_MS,
-    );
+    await waitFor('the look', () => world.workloads.busy === 0, WAIT_MS);
     world.workloads.look();
-    await waitFor(
-      'another look',
-      () => world.workloads.controller.depth === 0 && world.workloads.controller.active === 0,
-      WAIT_MS,
-    );
+    await waitFor('another look', () => world.workloads.busy === 0, WAIT_MS);
     expect(await world.get('Service', 'sluice-collector')).toBeUndefined();
     expect(world.written().slice(before)).toEqual([]);
     await world.plane.kubectl([

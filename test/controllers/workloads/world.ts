@@ -1,12 +1,19 @@
 // The operator's workloads on a real API server with a real controller manager, by the operator's own service account and
 // nothing more. For tests.
-import { CHILD_TYPES } from '../../../src/controllers/workloads/stores.ts';
+import { CHILD_TYPES, startWorkloadStores, type WorkloadStores } from '../../../src/controllers/workloads/stores.ts';
 import type { WorkloadHealth } from '../../../src/controllers/workloads/health.ts';
 import type { WorkloadEvent } from '../../../src/controllers/workloads/reconcile.ts';
 import { startWorkloads, type Workloads } from '../../../src/controllers/workloads/workloads.ts';
 import { openKubeClient, type OpenKubeClient } from '../../../src/kube/client.ts';
 import { loadKubeAccess } from '../../../src/kube/config.ts';
-import { isNotFound, type KubeObject, type ResourceType } from '../../../src/kube/types.ts';
+import {
+  isNotFound,
+  type KubeObject,
+  type ResourceType,
+  type Store,
+  type StoreChange,
+} from '../../../src/kube/types.ts';
+import { SYSTEM_CLOCK } from '../../../src/kube/timers.ts';
 import { NO_METRICS } from '../../../src/model/metrics.ts';
 import type { TlsMaterial } from '../../../src/rpc/tls.ts';
 import { startControlPlane, type ControlPlane } from '../../cluster/control-plane.ts';
@@ -34,7 +41,15 @@ export interface World {
   readonly plane: ControlPlane;
   /** May everything. */
   readonly admin: OpenKubeClient;
+  readonly stores: WorkloadStores;
+  /** Of the present term. */
   readonly workloads: Workloads;
+  /** Begins a term, at first and after the end of the last one. */
+  lead(): void;
+  /** Who listens to the stores now. */
+  listeners(): number;
+  /** Of each term something that all its parts hold. */
+  readonly terms: WeakRef<object>[];
   readonly events: WorkloadEvent[];
   readonly notes: string[];
   readonly failures: unknown[];
@@ -70,23 +85,49 @@ export async function startWorld(name: string): Promise<World> {
   const [events, notes, failures, tls]: [WorkloadEvent[], string[], unknown[], TlsMaterial[]] = [[], [], [], []];
   const spools = new Map<number, boolean>();
   let { settings } = inputsOf();
-  const workloads = startWorkloads({
-    client,
-    namespace: NAMESPACE,
-    version: '0.1.0',
-    settings: () => settings,
-    isSpoolEmpty: (ordinal) => spools.get(ordinal),
-    onTls: (material) => tls.push(material),
-    onCertificates: (ends) => (world.ends = ends),
-    onHealth: (health) => (world.health = health),
-    onEvent: (event) => events.push(event),
-    onNote: (note) => notes.push(note),
-    onFailure: ({ error }) => failures.push(error),
-    onError: () => undefined,
-    now: () => Date.now() + world.aheadMs,
-    metrics: NO_METRICS,
-    signal: stopped.signal,
-  });
+  const following = { client, namespace: NAMESPACE, metrics: NO_METRICS, signal: stopped.signal };
+  const followed = startWorkloadStores({ ...following, onError: () => undefined });
+  let listening = 0;
+  const counted = <T extends KubeObject>(store: Store<T>): Store<T> =>
+    Object.assign(Object.create(store) as Store<T>, {
+      onChange: (listener: (change: StoreChange<T>) => void) => {
+        listening++;
+        const end = store.onChange(listener);
+        return () => {
+          listening--;
+          end();
+        };
+      },
+    });
+  const stores: WorkloadStores = {
+    deployments: counted(followed.deployments),
+    children: new Map([...followed.children].map(([kind, store]) => [kind, counted(store)])),
+    pods: counted(followed.pods),
+    nodes: counted(followed.nodes),
+  };
+  const terms: WeakRef<object>[] = [];
+  const start = (): Workloads => {
+    const own = { ...client };
+    terms.push(new WeakRef(own));
+    return startWorkloads({
+      client: own,
+      stores,
+      namespace: NAMESPACE,
+      version: '0.1.0',
+      settings: () => settings,
+      isSpoolEmpty: (ordinal) => spools.get(ordinal),
+      onTls: (material) => tls.push(material),
+      onCertificates: (ends) => (world.ends = ends),
+      onHealth: (health) => (world.health = health),
+      onEvent: (event) => events.push(event),
+      onNote: (note) => notes.push(note),
+      onFailure: ({ error }) => failures.push(error),
+      now: () => Date.now() + world.aheadMs,
+      clock: SYSTEM_CLOCK,
+      metrics: NO_METRICS,
+    });
+  };
+  let workloads: Workloads;
   const typeOf = (kind: Kind): ResourceType => CHILD_TYPES.find((type) => type.kind === kind) as ResourceType;
   const get = (kind: Kind, of: string): Promise<KubeObject | undefined> =>
     admin.get<KubeObject>(typeOf(kind), NAMESPACE, of).catch((error: unknown) => {
@@ -96,7 +137,15 @@ export async function startWorld(name: string): Promise<World> {
   const world: World = {
     plane,
     admin,
-    workloads,
+    stores,
+    get workloads() {
+      return workloads;
+    },
+    lead: () => {
+      workloads = start();
+    },
+    listeners: () => listening,
+    terms,
     events,
     notes,
     failures,
@@ -116,7 +165,7 @@ export async function startWorld(name: string): Promise<World> {
       waitFor(
         'the children',
         async () => {
-          if (workloads.controller.active > 0 || workloads.controller.depth > 0) return false;
+          if (workloads.busy > 0) return false;
           const objects = await Promise.all(CHILDREN.map(([kind, of]) => get(kind, of)));
           return objects.every((object) => object !== undefined && object.metadata.deletionTimestamp === undefined);
         },
@@ -133,14 +182,14 @@ export async function startWorld(name: string): Promise<World> {
     ownUid: () =>
       plane.kubectl(['get', 'deployment', 'sluice-operator', '-n', NAMESPACE, '-o', 'jsonpath={.metadata.uid}']),
     async stop() {
-      await workloads.controller.stop(1000);
+      await workloads.stop(1000);
       stopped.abort();
       await client.close();
       await admin.close();
       await plane.stop();
     },
   };
-  workloads.controller.resume();
+  world.lead();
   await world.settled();
   return world;
 }
