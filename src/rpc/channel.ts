@@ -56,7 +56,7 @@ export interface Channel {
   stream(path: string, options?: CallOptions): Stream;
   /** Whether a call would go out at once. Begins to connect where not. */
   isConnected(): boolean;
-  /** Ends all calls. */
+  /** Cancels all calls: they fail with CANCELLED, at once and whatever the peer does. So does every later one. */
   close(): void;
 }
 
@@ -81,6 +81,8 @@ export function openChannel(options: ChannelOptions): Channel {
   const { tls, peer } = options;
   const nowMs = options.nowMs ?? Date.now;
   const connections = new Set<Connection>();
+  /** Cancels of the calls that run. */
+  const running = new Set<() => void>();
   let current: Connection | undefined;
   let isClosed = false;
 
@@ -97,8 +99,16 @@ export function openChannel(options: ChannelOptions): Channel {
     retire(before);
   });
 
+  const closedError = (): RpcError => new RpcError('CANCELLED', `${peer}: the connection was closed`);
+
+  /** What a call failed with, for its caller. */
+  function causeOf(failure: unknown, signal: AbortSignal | undefined): Error {
+    if (signal?.aborted === true) return reasonOf(signal);
+    return isClosed ? closedError() : rpcErrorOf(failure, peer);
+  }
+
   function connect(): Connection {
-    if (isClosed) throw new RpcError('CANCELLED', `${peer}: the connection was closed`);
+    if (isClosed) throw closedError();
     if (current === undefined) {
       const connection = opened(options);
       current = connection;
@@ -120,11 +130,13 @@ export function openChannel(options: ChannelOptions): Channel {
   /** A call's life on its connection. */
   function begin(connection: Connection, cancel: () => void, signal: AbortSignal | undefined): () => void {
     connection.calls++;
+    running.add(cancel);
     signal?.addEventListener('abort', cancel, { once: true });
     let isOver = false;
     return () => {
       if (isOver) return;
       isOver = true;
+      running.delete(cancel);
       signal?.removeEventListener('abort', cancel);
       connection.calls--;
       retire(connection);
@@ -149,9 +161,8 @@ export function openChannel(options: ChannelOptions): Channel {
           callOptions(given),
           (failure: ServiceError | null, reply?: Buffer) => {
             over();
-            if (signal?.aborted === true) reject(reasonOf(signal));
-            else if (failure === null) resolve(reply ?? Buffer.alloc(0));
-            else reject(rpcErrorOf(failure, peer));
+            if (failure === null && signal?.aborted !== true) resolve(reply ?? Buffer.alloc(0));
+            else reject(causeOf(failure, signal));
           },
         );
         const over = begin(connection, () => call.cancel(), signal);
@@ -175,7 +186,7 @@ export function openChannel(options: ChannelOptions): Channel {
       return {
         send: (request) => void call.write(request),
         end: () => void call.end(),
-        replies: repliesOf(call, peer, signal),
+        replies: repliesOf(call, (failure) => causeOf(failure, signal)),
       };
     },
     isConnected() {
@@ -186,6 +197,7 @@ export function openChannel(options: ChannelOptions): Channel {
     close() {
       isClosed = true;
       unsubscribe?.();
+      for (const cancel of running) cancel();
       for (const { client } of connections) client.close();
       connections.clear();
       current = undefined;
@@ -221,14 +233,12 @@ function reasonOf(signal: AbortSignal): Error {
 
 async function* repliesOf(
   call: ClientDuplexStream<Uint8Array, Buffer>,
-  peer: string,
-  signal: AbortSignal | undefined,
+  causeOf: (failure: unknown) => Error,
 ): AsyncGenerator<Buffer> {
   try {
     for await (const reply of call as AsyncIterable<Buffer>) yield reply;
   } catch (error) {
-    if (signal?.aborted === true) throw reasonOf(signal);
-    throw rpcErrorOf(error, peer);
+    throw causeOf(error);
   } finally {
     call.cancel();
   }

@@ -1,9 +1,18 @@
 // A runtime over gRPC, as the contract that the dispatcher knows. One connection carries every call; what a broken one
 // leaves unknown is for the ledger to answer.
+import type { Destination } from '../model/destination.ts';
 import type { Delivery } from '../model/outcome.ts';
-import type { CommittedInterval, RunContract, RunRequest, RunResult } from '../model/run.ts';
+import type {
+  CommittedInterval,
+  CompileRequest,
+  CompileResult,
+  RunContract,
+  RunRequest,
+  RunResult,
+  SkipRequest,
+} from '../model/run.ts';
 import type { TimeNs } from '../model/time.ts';
-import { openChannel, type CallOptions, type Channel, type ChannelOptions } from './channel.ts';
+import { openChannel, type Channel, type ChannelOptions } from './channel.ts';
 import type { Codec } from './protobuf.ts';
 import { WireError } from './protobuf.ts';
 import type { RuntimeStatus } from './run-contract.ts';
@@ -40,12 +49,19 @@ export interface RunClientOptions extends Omit<ChannelOptions, 'replyBytesMax'> 
   readonly random?: () => number;
 }
 
+/** As in the contract; `signal` ends the call, which rejects with its reason. What was asked for may be done all the same. */
 export interface RunClient extends RunContract {
+  hello(epoch: number, signal?: AbortSignal): ReturnType<RunContract['hello']>;
+  compile(request: CompileRequest, signal?: AbortSignal): Promise<CompileResult>;
+  putDestination(pluginUid: string, revision: string, destination: Destination, signal?: AbortSignal): Promise<void>;
+  removeDestination(pluginUid: string, graceMs: number, signal?: AbortSignal): Promise<void>;
+  ledger(uids: readonly string[], signal?: AbortSignal): ReturnType<RunContract['ledger']>;
+  skip(request: SkipRequest, signal?: AbortSignal): Promise<RunResult>;
   /** How its destinations and nodes are. */
   status(signal: AbortSignal): Promise<RuntimeStatus>;
   /** No table of any node holds rows before this; undefined where a node does not say. Asks the nodes. */
   oldestData(signal: AbortSignal): Promise<TimeNs | undefined>;
-  /** Ends the connection and every call on it. Runs under way go on over there. */
+  /** Ends the connection and every call on it, which fails with CANCELLED. Runs under way go on over there. */
   close(): void;
 }
 
@@ -72,8 +88,10 @@ export function openRunClient(options: RunClientOptions): RunClient {
     method: string,
     [request, reply]: readonly [Codec<Request>, Codec<Reply>],
     content: Request,
-    given: CallOptions,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
   ): Promise<Reply> => {
+    const given = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
     try {
       return reply.decode(await channel.unary(`${RUN_SERVICE}/${method}`, request.encode(content), given));
     } catch (error) {
@@ -81,34 +99,37 @@ export function openRunClient(options: RunClientOptions): RunClient {
     }
   };
 
-  async function ledger(uids: readonly string[]): Promise<ReadonlyMap<string, readonly CommittedInterval[]>> {
+  async function ledger(
+    uids: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly CommittedInterval[]>> {
     const known = new Map<string, readonly CommittedInterval[]>();
     for (let from = 0; from < uids.length; from += UIDS_PER_REQUEST) {
       const part = { uids: uids.slice(from, from + UIDS_PER_REQUEST) };
-      const { scripts } = await call('Ledger', [LEDGER_REQUEST, LEDGER_REPLY], part, { timeoutMs: LEDGER_MS });
+      const { scripts } = await call('Ledger', [LEDGER_REQUEST, LEDGER_REPLY], part, LEDGER_MS, signal);
       for (const { uid, committed } of scripts) known.set(uid, committed);
     }
     return known;
   }
 
   const status = (signal: AbortSignal): Promise<RuntimeStatus> =>
-    call('State', [EMPTY, STATE_REPLY], {}, { timeoutMs: SHORT_MS, signal });
+    call('State', [EMPTY, STATE_REPLY], {}, SHORT_MS, signal);
 
   return {
-    async hello(epoch) {
+    async hello(epoch, signal) {
       const request = { epoch, version: options.version };
-      const reply = await call('Hello', [HELLO_REQUEST, HELLO_REPLY], request, { timeoutMs: SHORT_MS });
+      const reply = await call('Hello', [HELLO_REQUEST, HELLO_REPLY], request, SHORT_MS, signal);
       return { incarnation: reply.incarnation, highestEpoch: reply.highestEpoch };
     },
-    compile: (request) =>
-      call('Compile', [COMPILE_REQUEST, COMPILE_REPLY], compileToWire(request), { timeoutMs: COMPILE_MS }),
-    async putDestination(pluginUid, revision, destination) {
+    compile: (request, signal) =>
+      call('Compile', [COMPILE_REQUEST, COMPILE_REPLY], compileToWire(request), COMPILE_MS, signal),
+    async putDestination(pluginUid, revision, destination, signal) {
       const request = { pluginUid, revision, destination };
-      await call('PutDestination', [PUT_DESTINATION_REQUEST, EMPTY], request, { timeoutMs: SHORT_MS });
+      await call('PutDestination', [PUT_DESTINATION_REQUEST, EMPTY], request, SHORT_MS, signal);
     },
-    async removeDestination(pluginUid, graceMs) {
-      const given = { timeoutMs: graceMs + RUN_MARGIN_MS };
-      await call('RemoveDestination', [REMOVE_DESTINATION_REQUEST, EMPTY], { pluginUid, graceMs }, given);
+    async removeDestination(pluginUid, graceMs, signal) {
+      const request = { pluginUid, graceMs };
+      await call('RemoveDestination', [REMOVE_DESTINATION_REQUEST, EMPTY], request, graceMs + RUN_MARGIN_MS, signal);
     },
     ledger,
     async run(request, signal) {
@@ -118,8 +139,8 @@ export function openRunClient(options: RunClientOptions): RunClient {
         throw explained(error, peer);
       }
     },
-    skip: async (request) =>
-      resultFromWire(await call('Skip', [SKIP_REQUEST, RUN_REPLY], request, { timeoutMs: LEDGER_MS })),
+    skip: async (request, signal) =>
+      resultFromWire(await call('Skip', [SKIP_REQUEST, RUN_REPLY], request, LEDGER_MS, signal)),
     deliveries: (epoch, signal) =>
       followDeliveries(channel, options, random, epoch, AbortSignal.any([signal, closed.signal])),
     status,
