@@ -10,7 +10,7 @@ import { CONFIG_MAPS } from '../../src/kube/resources.ts';
 import type { CandidateSettings, Said } from './leader-process.ts';
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as CandidateSettings;
-const { identity, kubeconfig } = settings;
+const { identity, kubeconfig, lease } = settings;
 const say = (said: Said): void => void process.stdout.write(`${JSON.stringify({ ...said, atMs: processMs() })}\n`);
 
 const access = await loadKubeAccess({ kubeconfig });
@@ -21,7 +21,7 @@ let isEndingHeld = false;
 const leader = startLeader({
   ...settings,
   namespace: 'default',
-  name: 'candidates',
+  name: lease,
   access: { kubeconfig },
   userAgent: agent,
   onAcquired: ({ transitions, number }) => say({ kind: 'acquired', transitions, number }),
@@ -50,7 +50,7 @@ if (settings.sampleMs !== undefined)
 
 async function write(value: string): Promise<void> {
   try {
-    const object = { metadata: { name: 'written', namespace: 'default' }, data: { [identity]: value } };
+    const object = { metadata: { name: lease, namespace: 'default' }, data: { [identity]: value } };
     await fenced.apply(CONFIG_MAPS, object, { fieldManager: identity });
     say({ kind: 'wrote', value });
   } catch (error) {

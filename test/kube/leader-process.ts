@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 import type { LeaseTimes } from '../../src/kube/leader-election.ts';
 
 export interface CandidateSettings extends LeaseTimes {
+  /** Name of the Lease, and of the ConfigMap that it writes into. */
+  readonly lease: string;
   readonly identity: string;
   readonly kubeconfig: string;
   readonly loopLagMaxMs?: number;
