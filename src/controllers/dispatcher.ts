@@ -13,7 +13,7 @@ import type {
   ScheduledScript,
   ScriptProgress,
 } from './dispatch/contract.ts';
-import { dependsOn, Entry, lose, rehome, settleElsewhere, uidOf } from './dispatch/entry.ts';
+import { dependsOn, Entry, lose, rehome, reportedUntil, settleElsewhere, uidOf } from './dispatch/entry.ts';
 import { createExecution } from './dispatch/execution.ts';
 import { createLane, type Lane } from './dispatch/lane.ts';
 import { createHearing } from './dispatch/hearing.ts';
@@ -158,6 +158,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // it went while a run was under way there
     if (!targets.ordinals().includes(entry.ordinal)) lose(entry, entry.ordinal);
     if (entry.unsure.length > 0) return false;
+    // one that is away is not waited for only to count
+    if (entry.uncounted.length > 0 && lanes.get(entry.ordinal)?.isUp === true) return false;
     rehome(entry, home);
     return true;
   }
@@ -265,7 +267,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     progress(uid) {
       const entry = entries.get(uid);
       if (entry?.state === undefined) return undefined;
-      const { finishedUntil, failures } = entry.state;
+      const { failures } = entry.state;
+      const finishedUntil = reportedUntil(entry, entry.state);
       return { deliveredUntil: deliveredUntil(entry.state), finishedUntil, failures, ordinal: entry.ordinal };
     },
     awaits(uid) {

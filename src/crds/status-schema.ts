@@ -144,7 +144,11 @@ export const exportScriptStatusSchema = object(
       object(
         {
           ...windowFields,
-          reason: Type.Optional(word('Why it is not Complete.')),
+          reason: Type.Optional(
+            word(
+              'Why it is not Complete, or VerdictsUnknown: it was found in the ledger, and what its destination said is not known.',
+            ),
+          ),
           metrics: int64('Data points acknowledged.'),
           spans: int64('Spans acknowledged.'),
           refused: Type.Optional(int64('Data points and spans refused for good; 0 where absent.')),

@@ -53,8 +53,11 @@ export function overlaps(database: DatabaseSync, uid: string, start: TimeNs, end
   });
 }
 
-/** All committed time of `uid`, in order, joined where neighbours touch and are equally delivered. */
-export function intervalsOf(database: DatabaseSync, uid: string): CommittedInterval[] {
+/**
+ * All committed time of `uid`, in order, joined where neighbours touch and are equally delivered. `isJoined` false: each
+ * window that the ledger still has by itself is an interval by itself.
+ */
+export function intervalsOf(database: DatabaseSync, uid: string, isJoined = true): CommittedInterval[] {
   const rows = [
     ...statement(database, SQL.intervals)
       .all(uid)
@@ -66,6 +69,7 @@ export function intervalsOf(database: DatabaseSync, uid: string): CommittedInter
     delivered: row['pending'] === 0n,
   }));
   rows.sort((a, b) => (a.start < b.start ? -1 : 1));
+  if (!isJoined) return rows;
   const joined: CommittedInterval[] = [];
   for (const row of rows) {
     const last = joined.at(-1);

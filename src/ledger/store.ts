@@ -113,7 +113,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     const { outcome, batches, pluginUid } = window;
     if (window.epoch < highestEpoch) return { status: 'stale', highestEpoch };
     if (read(() => overlaps(database, outcome.uid, outcome.start, outcome.end))) {
-      return { status: 'overlap', committed: read(() => intervalsOf(database, outcome.uid)) };
+      return { status: 'overlap', committed: read(() => intervalsOf(database, outcome.uid, false)) };
     }
     const full = room.refusing(batches);
     if (full !== undefined) {
@@ -235,8 +235,9 @@ export function createStore(directory: string, limits: LedgerLimits) {
   /** Whether another batch for `destination` could be committed: spares a query whose result could not. */
   const hasRoom = (destination: string): boolean => room.refusing([{ destination, bytes: NOTHING }]) === undefined;
 
-  const committed = (uids: readonly string[]): Map<string, readonly CommittedInterval[]> =>
-    read(() => new Map(uids.map((uid) => [uid, intervalsOf(database, uid)])));
+  /** See `intervalsOf`. */
+  const committed = (uids: readonly string[], isJoined = true): Map<string, readonly CommittedInterval[]> =>
+    read(() => new Map(uids.map((uid) => [uid, intervalsOf(database, uid, isJoined)])));
 
   const deliveries = (afterSeq: number, countMax: number): StoredDelivery[] =>
     read(() =>

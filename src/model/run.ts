@@ -60,7 +60,7 @@ export type RunResult =
   | { readonly status: 'committed'; readonly outcome: RunOutcome; readonly delivered: boolean }
   /** Not committed; may be tried again. */
   | { readonly status: 'failed'; readonly outcome: RunOutcome }
-  /** [start, end) overlaps what is committed already under this uid. */
+  /** [start, end) overlaps what is committed already under this uid. Recent windows are told one by one, so that each can be asked for. */
   | { readonly status: 'overlap'; readonly committed: readonly CommittedInterval[] }
   | { readonly status: 'unknown'; readonly what: 'script' | 'destination' };
 
@@ -80,8 +80,12 @@ export interface RunContract {
   putDestination(pluginUid: string, revision: string, destination: Destination): Promise<void>;
   /** The spool of the destination is tried for up to `graceMs` more, then dropped and counted. */
   removeDestination(pluginUid: string, graceMs: number): Promise<void>;
+  /** Committed time, joined where windows touch and are equally delivered. */
   ledger(uids: readonly string[]): Promise<ReadonlyMap<string, readonly CommittedInterval[]>>;
-  /** Resolves once the window is committed or has failed. `signal` cancels a run that is not yet committed. */
+  /**
+   * Resolves once the window is committed or has failed. `signal` cancels a run that is not yet committed. A window that is
+   * committed already is answered with the outcome that it had, whatever the script is now.
+   */
   run(request: RunRequest, signal: AbortSignal): Promise<RunResult>;
   /** Commits [start, end) as `Skipped`, so that it is in the ledger once and with its reason. Never queries or sends. */
   skip(request: SkipRequest): Promise<RunResult>;

@@ -155,7 +155,7 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   }: Pick<RunRequest, 'uid' | 'start' | 'end'>): Promise<RunResult | undefined> {
     const stored = await ledger.findWindow(uid, start, end);
     if (stored !== undefined) return { status: 'committed', ...stored };
-    const committed = (await ledger.committed([uid])).get(uid) ?? [];
+    const committed = (await ledger.committed([uid], false)).get(uid) ?? [];
     return committed.some((one) => one.start < end && one.end > start) ? { status: 'overlap', committed } : undefined;
   }
 

@@ -133,4 +133,14 @@ describe('a record that goes on from a status', () => {
       expect(Reflect.get(later, key)).toBeGreaterThanOrEqual(value);
     }
   });
+
+  test('knows where the totals end: at the next window', () => {
+    const status = {
+      ...statusOf(delivered()),
+      nextWindow: { start: '1970-01-01T00:00:20.000Z', end: '1970-01-01T00:00:30.000Z' },
+    };
+    expect(resumeRecord(status).countedUntil).toBe(20_000_000_000n);
+    expect(resumeRecord(statusOf(delivered())).countedUntil).toBeUndefined();
+    expect(resumeRecord({ ...status, nextWindow: { start: 'soon', end: '' } }).countedUntil).toBeUndefined();
+  });
 });

@@ -194,4 +194,29 @@ describe("a script's record", () => {
     expect(record.lastWindow?.end).toBe('1970-01-01T02:46:40.000Z');
     expect(record.history).toHaveLength(10);
   });
+
+  test('a window found in the ledger is counted once, and says that its verdicts are not known until they are', () => {
+    const found = onCommitted(NEW_RECORD, outcome(1), true, 0);
+    expect(found.totals).toMatchObject({ windows: 1, rows: 100, metrics: 0 });
+    expect(found.lastWindow).toMatchObject({ outcome: 'Complete', reason: 'VerdictsUnknown', metrics: 0 });
+    expect(onCommitted(found, outcome(1), true, 0)).toBe(found);
+    const half = onDelivery(found, delivery(1, { windowDelivered: false }));
+    expect(half.history).toEqual([expect.objectContaining({ reason: 'VerdictsUnknown', metrics: 8 })]);
+    const heard = onDelivery(half, delivery(1, { metricPoints: 0, spans: 3 }));
+    expect(heard.history).toEqual([expect.objectContaining({ metrics: 8, spans: 3 })]);
+    expect(heard.history[0]).not.toHaveProperty('reason');
+    expect(heard.lastWindow).toBe(heard.history[0]);
+    expect(heard.lastRun).toMatchObject({ rows: 100, metrics: 8, spans: 3 });
+    // and one without anything to send is what it always was
+    const nothing = onCommitted(NEW_RECORD, outcome(1, { metricPoints: 0, spans: 0 }), true, 0);
+    expect(nothing.lastWindow).not.toHaveProperty('reason');
+  });
+
+  test('a window that is run again after its disk was lost is counted again', () => {
+    const once = onDelivery(onCommitted(NEW_RECORD, outcome(1), false, 0), delivery(1));
+    expect(onCommitted(once, outcome(1), false, 0, { isRepeated: true }).totals).toMatchObject({
+      windows: 2,
+      repeated: 1,
+    });
+  });
 });

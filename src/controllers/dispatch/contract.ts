@@ -10,6 +10,11 @@ import type { ScriptSchedule } from '../../schedule/script-state.ts';
 /** A script that compiles and whose destination is known. */
 export interface ScheduledScript {
   readonly schedule: ScriptSchedule;
+  /**
+   * All windows before were reported as committed, as an earlier leader wrote down; what a ledger has beyond is reported by
+   * this one. Only what the first `set` of a script says counts. Undefined: it is not known, and nothing is reported.
+   */
+  readonly countedUntil?: TimeNs | undefined;
   readonly run: Pick<RunRequest, 'scriptHash' | 'scriptName' | 'pluginUid' | 'revision' | 'scope' | 'limits'>;
 }
 
@@ -25,7 +30,10 @@ export interface RunNotes {
 
 /** What the outside is told of scripts. All calls are made after the state has changed, and none for a script that was removed but `delivered`. */
 export interface DispatcherListener {
-  /** Once per window, also where the answer came only at a second attempt. */
+  /**
+   * Once per window, also where the answer to its run was lost and the ledger was asked for it. Then destinations may have
+   * answered for all of it already: `delivered` is true although the outcome has items.
+   */
   committed(uid: string, outcome: RunOutcome, delivered: boolean, notes: RunNotes): void;
   failed(uid: string, outcome: RunOutcome, notes: RunNotes): void;
   /** A destination's verdict; never before the window that it is about was reported as committed, where this process saw it committed. */
@@ -40,7 +48,7 @@ export interface DispatcherListener {
 export interface ScriptProgress {
   /** All before is answered for by destinations, without a hole. */
   readonly deliveredUntil: TimeNs;
-  /** All before is committed or skipped with a reason. Where the next window starts. */
+  /** All before is committed or skipped with a reason, and was reported. Where the next window starts, or one that is still to be reported. */
   readonly finishedUntil: TimeNs;
   /** Runs that failed since the last that did not. */
   readonly failures: number;

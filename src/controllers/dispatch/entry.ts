@@ -2,7 +2,7 @@
 // thousand, and nearly all of them are idle.
 import type { Delivery } from '../../model/outcome.ts';
 import type { CommittedInterval } from '../../model/run.ts';
-import type { TimeNs } from '../../model/time.ts';
+import { timeNs, type TimeNs } from '../../model/time.ts';
 import { heapPlace, type HeapPlace } from '../../schedule/due-heap.ts';
 import {
   deliveredUntil,
@@ -12,7 +12,15 @@ import {
   startScript,
   type ScriptState,
 } from '../../schedule/script-state.ts';
-import { addInterval, boundaryBefore, overlapsAny, subtractInterval, type Interval } from '../../schedule/window.ts';
+import {
+  addInterval,
+  boundaryBefore,
+  earlier,
+  later,
+  overlapsAny,
+  subtractInterval,
+  type Interval,
+} from '../../schedule/window.ts';
 import type { ManualRun, ScheduledScript } from './contract.ts';
 
 /** The order in which runs get slots: manual ones, then those at their own pace, then slow scripts', then backlog. */
@@ -59,6 +67,11 @@ export class Entry {
    * answered for them, in line behind such a run, the script stays where it is.
    */
   unsure: readonly Interval[] = NONE;
+  /**
+   * Committed, as a ledger says, and never reported: the answer to their run was lost, or an earlier leader did not live to
+   * write them down. Their outcomes are still to be asked of the script's runtime. May join several windows.
+   */
+  uncounted: readonly Interval[] = NONE;
   /** The runtime lacked something of it; `set` brings it. */
   isLacking = false;
   /** Its last run held a slot for long. */
@@ -121,6 +134,7 @@ export function rehome(entry: Entry, ordinal: number): void {
   const others = entry.elsewhere.filter((one) => one.ordinal !== ordinal && one.ordinal !== entry.ordinal);
   const undelivered = undeliveredAt(entry, entry.ordinal);
   const until = state?.ahead.at(-1)?.end ?? state?.finishedUntil;
+  entry.uncounted = NONE;
   entry.elsewhere = until === undefined ? others : [...others, { ordinal: entry.ordinal, undelivered, until }];
   entry.ordinal = ordinal;
   settleElsewhere(entry);
@@ -148,7 +162,41 @@ export function learn(entry: Entry, ordinal: number, committed: readonly Committ
   if (ordinal !== entry.ordinal || entry.unsure.length === 0) return;
   // it was away, and is back: what its absence made fail need not wait longer
   entry.state = { ...entry.state, retryAt: undefined };
+  for (const window of committed) entry.uncounted = addAll(entry.uncounted, intersect(entry.unsure, window));
   entry.unsure = committed.reduce(subtractInterval, entry.unsure);
+}
+
+const addAll = (set: readonly Interval[], more: readonly Interval[]): readonly Interval[] =>
+  more.reduce(addInterval, set);
+
+/** What of `set` is in `window`, too. */
+const intersect = (set: readonly Interval[], window: Interval): readonly Interval[] =>
+  subtractInterval(set, window).reduce(subtractInterval, set);
+
+/**
+ * The runtime named what it has committed, and some of it this process took for open: that is to be counted. To be called
+ * before the state takes it over.
+ */
+export function discover(entry: Entry, committed: readonly CommittedInterval[]): void {
+  const { state } = entry;
+  if (state === undefined) return;
+  const finished = [{ start: timeNs(0n), end: state.finishedUntil }, ...state.ahead];
+  for (const { start, end } of committed) {
+    entry.uncounted = addAll(entry.uncounted, finished.reduce(subtractInterval, [{ start, end }]));
+  }
+}
+
+/** What `ScriptProgress.finishedUntil` says. */
+export const reportedUntil = ({ uncounted }: Entry, { finishedUntil }: ScriptState): TimeNs =>
+  uncounted.reduce((least, { start }) => earlier(least, start), finishedUntil);
+
+/** What was asked for was no window but holds these; what is not told apart any more has no outcome to ask for. */
+export function splitUncounted(entry: Entry, work: Interval, committed: readonly CommittedInterval[]): void {
+  const isPart = ({ start, end }: Interval): boolean =>
+    start >= work.start && end <= work.end && (start > work.start || end < work.end);
+  const parts = committed.filter(isPart).map(({ start, end }) => ({ start, end }));
+  // not joined again: each is a window
+  entry.uncounted = [...parts, ...subtractInterval(entry.uncounted, work)];
 }
 
 /** All ledgers were heard: the script's first state. `lostBefore`: by ordinal, when it was found with an empty disk. */
@@ -177,6 +225,11 @@ export function begin(
       until: there.at(-1)?.end ?? state.finishedUntil,
     }));
   settleElsewhere(entry);
+  const { countedUntil } = entry.script;
+  for (const window of heard.find(({ ordinal }) => ordinal === entry.ordinal)?.committed ?? []) {
+    if (countedUntil === undefined || window.end <= countedUntil) continue;
+    entry.uncounted = addInterval(entry.uncounted, { start: later(window.start, countedUntil), end: window.end });
+  }
   if (checkpoint === undefined) {
     if (committed.length === 0) entry.firstStart = state.finishedUntil;
     return;
@@ -211,6 +264,7 @@ export function lose(entry: Entry, ordinal: number): void {
   if (entry.ordinal === ordinal) {
     entry.suspect = entry.unsure.reduce(addInterval, entry.suspect);
     entry.unsure = NONE;
+    entry.uncounted = NONE;
   }
   entry.state = markLost(state, lost);
   entry.elsewhere = entry.elsewhere.filter((one) => one.ordinal !== ordinal);

@@ -11,9 +11,18 @@ import {
   markStarted,
   type ScriptState,
 } from '../../schedule/script-state.ts';
-import { addInterval, type Interval } from '../../schedule/window.ts';
+import { addInterval, subtractInterval, type Interval } from '../../schedule/window.ts';
 import type { DispatcherListener, RunTargets } from './contract.ts';
-import { settleSuspect, settleUnsure, uidOf, type Entry, type RunClass, type Running } from './entry.ts';
+import {
+  discover,
+  settleSuspect,
+  settleUnsure,
+  splitUncounted,
+  uidOf,
+  type Entry,
+  type RunClass,
+  type Running,
+} from './entry.ts';
 import type { Lane } from './lane.ts';
 import { answerManual } from './manual.ts';
 import type { Meters } from './meters.ts';
@@ -21,7 +30,9 @@ import type { Meters } from './meters.ts';
 export type Work =
   | Exclude<Decision, { readonly kind: 'idle' }>
   /** Only asks whether a window whose run broke is committed, in line behind that run. */
-  | { readonly kind: 'settle'; readonly start: TimeNs; readonly end: TimeNs };
+  | { readonly kind: 'settle'; readonly start: TimeNs; readonly end: TimeNs }
+  /** Asks for the outcome of a window that is committed, to report it. Changes nothing of the schedule. */
+  | { readonly kind: 'count'; readonly start: TimeNs; readonly end: TimeNs };
 
 export interface ExecutionOptions {
   readonly targets: Pick<RunTargets, 'run' | 'skip'>;
@@ -78,9 +89,22 @@ export function createExecution(options: ExecutionOptions): Execution {
     if (isManual) answerManual(entry, manualText(outcome));
   }
 
+  function count(entry: Entry, state: ScriptState, work: Interval, result: RunResult): void {
+    entry.state = markCancelled(state);
+    if (result.status === 'overlap') return splitUncounted(entry, work, result.committed);
+    entry.uncounted = subtractInterval(entry.uncounted, work);
+    // what else it may say (its disk was changed, its file cannot be read): there is nothing to report
+    if (result.status !== 'committed') return undefined;
+    const notes = { isRepeated: false, isManual: false, windows: windowsIn(entry, work) };
+    meters.ended(result.outcome, notes);
+    listener.committed(uidOf(entry), result.outcome, result.delivered, notes);
+    return undefined;
+  }
+
   function settle(entry: Entry, work: Work, result: RunResult, isManual: boolean): void {
     const { state } = entry;
     if (state === undefined) return;
+    if (work.kind === 'count') return count(entry, state, work, result);
     settleUnsure(entry, work);
     switch (result.status) {
       case 'committed': {
@@ -96,6 +120,7 @@ export function createExecution(options: ExecutionOptions): Execution {
         settleFailed(entry, state, work, result.outcome, isManual);
         break;
       case 'overlap':
+        discover(entry, result.committed);
         entry.state = markOverlap(state, now(), result.committed);
         if (isManual) answerManual(entry, 'AlreadyCommitted');
         break;
@@ -112,6 +137,7 @@ export function createExecution(options: ExecutionOptions): Execution {
       default:
         result satisfies never;
     }
+    return undefined;
   }
 
   // async, so that what it throws is a rejection
@@ -120,7 +146,7 @@ export function createExecution(options: ExecutionOptions): Execution {
     const { start, end } = work;
     if (work.kind === 'skip') return targets.skip(ordinal, { epoch, uid, start, end, reason: work.reason });
     // a runtime looks for the window before it looks for the script, and there is no script of this hash
-    const scriptHash = work.kind === 'settle' ? '' : entry.script.run.scriptHash;
+    const scriptHash = work.kind === 'run' ? entry.script.run.scriptHash : '';
     return targets.run(
       ordinal,
       { ...entry.script.run, scriptHash, runId: `${uid}/${start}`, epoch, uid, start, end },
@@ -140,6 +166,11 @@ export function createExecution(options: ExecutionOptions): Execution {
       } else settle(entry, work, result, isManual);
     } catch (error) {
       if (!options.isCurrent(entry) || entry.state === undefined) return;
+      if (work.kind === 'count') {
+        entry.state = { ...markFailed(entry.state, now()), failures: entry.state.failures };
+        if (!signal.aborted) meters.broke();
+        return;
+      }
       // whether it was committed is not known; the window is asked for again, and the ledger knows
       entry.unsure = addInterval(entry.unsure, work);
       entry.state = signal.aborted ? markCancelled(entry.state) : markFailed(entry.state, now());

@@ -3,6 +3,7 @@ import type { Delivery } from '../../model/outcome.ts';
 import type { CommittedInterval } from '../../model/run.ts';
 import type { TimeNs } from '../../model/time.ts';
 import type { DispatcherListener, ProgressBook, RunTargets } from './contract.ts';
+import { overlapsAny } from '../../schedule/window.ts';
 import { begin, dependsOn, learn, lose, settleDelivery, uidOf, type Entry } from './entry.ts';
 import type { Lane } from './lane.ts';
 import { createLedgerReading } from './ledger-reading.ts';
@@ -50,26 +51,28 @@ export function createHearing(options: HearingOptions): Hearing {
     read(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
   }
 
-  const isOfActive = ({ running, state }: Entry, { start, end }: Delivery): boolean =>
-    running !== undefined && state?.active?.start === start && state.active.end === end;
+  /** On a window that is not reported yet: it is being run, or is still to be asked for. */
+  const isEarly = ({ running, state, uncounted }: Entry, delivery: Delivery): boolean =>
+    (running !== undefined && state?.active?.start === delivery.start && state.active.end === delivery.end) ||
+    overlapsAny(uncounted, delivery);
 
   function accept(entry: Entry, delivery: Delivery): void {
     settleDelivery(entry, delivery);
     listener.delivered(delivery);
   }
 
-  /** Verdicts that came early; those on the window that is being run go on waiting for its result. */
+  /** Verdicts that came early; those on windows that are still not reported go on waiting. */
   function acceptEarly(entry: Entry): void {
     const { early } = entry;
     if (early.length === 0) return;
-    entry.early = early.filter((one) => isOfActive(entry, one));
+    entry.early = early.filter((one) => isEarly(entry, one));
     for (const delivery of early) if (!entry.early.includes(delivery)) accept(entry, delivery);
   }
 
   function delivered(delivery: Delivery): void {
     const entry = entries.get(delivery.uid);
     if (entry === undefined) listener.delivered(delivery);
-    else if (entry.asking.length > 0 || isOfActive(entry, delivery)) entry.early = [...entry.early, delivery];
+    else if (entry.asking.length > 0 || isEarly(entry, delivery)) entry.early = [...entry.early, delivery];
     else {
       accept(entry, delivery);
       noted(entry);
@@ -153,7 +156,10 @@ export function createHearing(options: HearingOptions): Hearing {
       for (const entry of entries.values()) {
         if (dependsOn(entry, ordinal)) lose(entry, ordinal);
         if (entry.asking.includes(ordinal)) heard(entry, ordinal, []);
-        else options.review(entry, time);
+        else {
+          acceptEarly(entry);
+          options.review(entry, time);
+        }
       }
       lanes.delete(ordinal);
     },

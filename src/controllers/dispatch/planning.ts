@@ -122,16 +122,27 @@ export function createPlanning(options: PlanningOptions): Planning {
       lane.put(entry, 'manual', 0);
     } else {
       const decision = decide(entry, entry.state, time);
-      if (entry.isHeld) return;
-      if (decision.kind === 'idle') {
-        if (decision.wakeAt !== undefined) wake(entry, decision.wakeAt, time);
-        return;
-      }
+      if (entry.isHeld) return rest(entry, undefined, lane, time);
+      if (decision.kind === 'idle') return rest(entry, decision.wakeAt, lane, time);
       queue(entry, decision, lane, sinceMs, time);
     }
     freed(lane);
     return undefined;
   }
+
+  /** It runs nothing before `wakeAt`, and its runtime may be asked for windows of before meanwhile. */
+  function rest(entry: Entry, wakeAt: TimeNs | undefined, lane: Lane, time: TimeNs): void {
+    const question = questionOf(entry);
+    const pauseEnd = question === undefined ? undefined : entry.state?.retryAt;
+    const at = wakeAt ?? (pauseEnd !== undefined && pauseEnd > time ? pauseEnd : undefined);
+    if (at !== undefined) wake(entry, at, time);
+    // nobody waits for it, and at the beginning of a term there may be some of every script
+    if (question === undefined || isPaused(entry, time)) return;
+    lane.put(entry, 'backlog', msOf(question.end));
+    freed(lane);
+  }
+
+  const isPaused = ({ state }: Entry, time: TimeNs): boolean => state?.retryAt !== undefined && state.retryAt > time;
 
   function freed(lane: Lane): void {
     waiting.add(lane);
@@ -147,10 +158,16 @@ export function createPlanning(options: PlanningOptions): Planning {
     waiting.clear();
   }
 
+  /** What is to be asked of the script's runtime: when it has nothing else to do, and before it moves to another. */
+  function questionOf({ unsure: [unsure], uncounted: [uncounted] }: Entry): Work | undefined {
+    if (unsure !== undefined) return { kind: 'settle', ...unsure };
+    return uncounted === undefined ? undefined : { kind: 'count', ...uncounted };
+  }
+
   function begin(entry: Entry, state: ScriptState, runClass: RunClass, lane: Lane, time: TimeNs): void {
-    const [unsure] = entry.unsure;
-    if (unsure !== undefined && !options.settleHome(entry)) {
-      options.start(entry, state, { kind: 'settle', ...unsure }, runClass, lane, undefined);
+    const question = questionOf(entry);
+    if (question !== undefined && !options.settleHome(entry)) {
+      options.start(entry, state, question, runClass, lane, undefined);
       return;
     }
     if (entry.manual?.isPending === true && !entry.isHeld) {
@@ -159,6 +176,11 @@ export function createPlanning(options: PlanningOptions): Planning {
       options.start(entry, state, { kind: 'run', ...interval, live: true }, runClass, lane, undefined);
       return;
     }
+    if (runClass === 'backlog' && question !== undefined && !isPaused(entry, time)) {
+      options.start(entry, state, question, runClass, lane, undefined);
+      return;
+    }
+    if (entry.isHeld) return;
     // time has passed since it began to wait
     const decision = decide(entry, state, time);
     if (decision.kind === 'idle') {

@@ -113,6 +113,7 @@ export function createScriptReconcile(
     const { namespace, name } = script.metadata;
     dispatch.set({
       schedule: scheduleOf({ uid: entry.uid, spec, disabled: plugin.isDisabled }),
+      countedUntil: entry.record.countedUntil,
       run: {
         scriptHash: entry.compiled?.scriptHash ?? '',
         scriptName: `${namespace}/${name}`,
@@ -156,7 +157,7 @@ export function createScriptReconcile(
       if (entry !== undefined) gone(entry);
       return;
     }
-    const { entry, replaced } = entries.open(key, script.metadata.uid, script.conditions);
+    const { entry, replaced } = entries.open(key, script.metadata.uid);
     if (replaced !== undefined) gone(replaced);
     const { generation } = script.metadata;
     const { spec } = script;

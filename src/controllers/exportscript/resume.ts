@@ -2,6 +2,7 @@
 // shown. In a cluster the status comes from the API server, in `sluice local` from the state folder. Pure.
 import type { ExportScriptStatus } from '../../crds/status.ts';
 import { NO_TOTALS, type Totals } from '../../crds/status.ts';
+import { timeNs, type TimeNs } from '../../model/time.ts';
 import { PERMANENT_REASONS } from '../../crds/delivery-faults.ts';
 import { FAILURE_THRESHOLD } from '../../crds/script-conditions.ts';
 import { NEW_RECORD, type ScriptRecord, type WindowRecord } from './track.ts';
@@ -41,6 +42,12 @@ function deliveryOf({ conditions }: ExportScriptStatus): Pick<ScriptRecord, 'del
   };
 }
 
+/** Where the status's totals end. A suspended script has no next window: nothing is committed meanwhile but by hand. */
+function countedUntilOf({ nextWindow }: ExportScriptStatus): TimeNs | undefined {
+  const ms = typeof nextWindow?.start === 'string' ? Date.parse(nextWindow.start) : NaN;
+  return Number.isNaN(ms) ? undefined : timeNs(BigInt(ms) * 1_000_000n);
+}
+
 /** What a new process goes on from. Windows that were pending are answered for in `totals` only, as they are delivered. */
 export function resumeRecord(status: ExportScriptStatus): ScriptRecord {
   const history = status.history.map((window): WindowRecord => ({ refused: 0, ...window }));
@@ -53,6 +60,7 @@ export function resumeRecord(status: ExportScriptStatus): ScriptRecord {
     // a compile's is found again by compiling
     lastError: lastError?.stage === 'Compile' ? undefined : lastError,
     totals,
+    countedUntil: countedUntilOf(status),
     history,
     lastWindow: history[0],
     lastRun: status.lastRun,

@@ -2,7 +2,7 @@
 // them (a run's result, a destination's verdict, a compile). Pure.
 import type { Delivery, RunError, RunOutcome } from '../../model/outcome.ts';
 import { lostAtMost } from '../../model/loss.ts';
-import { formatTime } from '../../model/time.ts';
+import { formatTime, type TimeNs } from '../../model/time.ts';
 import { deliveryFault } from '../../crds/delivery-faults.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { NO_TOTALS, type RunStatus, type Totals, type WindowStatus } from '../../crds/status.ts';
@@ -14,6 +14,8 @@ const HISTORY_MAX = 10;
  */
 const PENDING_MAX = 16;
 const DAY_MS = 86_400_000;
+/** Of a window that was counted from the ledger: its destination had answered by then, and the answer was told to nobody or is still on its way. */
+const VERDICTS_UNKNOWN = 'VerdictsUnknown';
 
 export interface WindowRecord extends WindowStatus {
   readonly reason?: string;
@@ -33,6 +35,8 @@ export interface ScriptRecord {
   /** Newest first. */
   readonly history: readonly WindowRecord[];
   readonly totals: Totals;
+  /** Where an earlier process's totals end: windows from here on are not in them. Undefined where its status does not say. */
+  readonly countedUntil: TimeNs | undefined;
   readonly consecutiveFailures: number;
   readonly lastError: RunError | undefined;
   readonly incomplete: { readonly fault: Fault; readonly atMs: number } | undefined;
@@ -46,6 +50,7 @@ export const NEW_RECORD: ScriptRecord = {
   pending: [],
   history: [],
   totals: NO_TOTALS,
+  countedUntil: undefined,
   consecutiveFailures: 0,
   lastError: undefined,
   incomplete: undefined,
@@ -136,7 +141,7 @@ function settle(record: ScriptRecord, { start, end }: Pick<WindowRecord, 'start'
 
 /**
  * A window was committed. `delivered`: nothing of it is left to send. `windows`: how many it spans, of the script's present
- * length. `isRepeated`: it may have been sent before.
+ * length. `isRepeated`: it may have been sent before. One that is in the history already is not counted again.
  */
 export function onCommitted(
   record: ScriptRecord,
@@ -146,11 +151,16 @@ export function onCommitted(
   { windows = 1, isRepeated = false }: { readonly windows?: number; readonly isRepeated?: boolean } = {},
 ): ScriptRecord {
   const lost = lostAtMost(outcome.loss);
+  const start = formatTime(outcome.start, 3);
+  const end = formatTime(outcome.end, 3);
+  if (!isRepeated && record.history.some((one) => one.start === start && one.end === end)) return record;
+  const isUnheard = delivered && outcome.metricPoints + outcome.spans + outcome.logs > 0;
+  const reason = outcome.reason ?? (isUnheard ? VERDICTS_UNKNOWN : undefined);
   const window: WindowRecord = {
-    start: formatTime(outcome.start, 3),
-    end: formatTime(outcome.end, 3),
+    start,
+    end,
     outcome: outcome.outcome,
-    ...(outcome.reason === undefined ? {} : { reason: outcome.reason }),
+    ...(reason === undefined ? {} : { reason }),
     metrics: 0,
     spans: 0,
     refused: 0,
@@ -194,6 +204,33 @@ function faultOf({ outcome, code }: Delivery, message: string): { readonly fault
   return { fault: { reason: 'Refused', message }, permanent: false };
 }
 
+type Answered = Pick<WindowRecord, 'metrics' | 'spans' | 'refused'>;
+
+const addAnswer = (window: WindowRecord, { metrics, spans, refused }: Answered): WindowRecord => ({
+  ...window,
+  metrics: window.metrics + metrics,
+  spans: window.spans + spans,
+  refused: window.refused + refused,
+});
+
+/** What came of a window that was counted from the ledger before its verdicts were heard. */
+function hearLate(record: ScriptRecord, { start, end, windowDelivered }: Late, answered: Answered): ScriptRecord {
+  const found = record.history.find((one) => one.start === start && one.end === end);
+  if (found?.reason !== VERDICTS_UNKNOWN) return record;
+  const added = addAnswer(found, answered);
+  const { reason: _, ...heard } = added;
+  const window: WindowRecord = windowDelivered ? heard : added;
+  const isLast = record.lastWindow === found;
+  const { metrics, spans } = window;
+  return {
+    ...record,
+    history: record.history.map((one) => (one === found ? window : one)),
+    ...(isLast ? { lastWindow: window, lastRun: record.lastRun && { ...record.lastRun, metrics, spans } } : {}),
+  };
+}
+
+type Late = Pick<WindowRecord, 'start' | 'end'> & Pick<Delivery, 'windowDelivered'>;
+
 /** A destination's last word on a batch. */
 export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptRecord {
   const start = formatTime(delivery.start, 3);
@@ -210,22 +247,15 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
     ...record,
     pending: record.pending.map((entry) =>
       entry.window.start === start && entry.window.end === end
-        ? {
-            ...entry,
-            window: {
-              ...entry.window,
-              metrics: entry.window.metrics + metrics,
-              spans: entry.window.spans + spans,
-              refused: entry.window.refused + refused,
-            },
-          }
+        ? { ...entry, window: addAnswer(entry.window, { metrics, spans, refused }) }
         : entry,
     ),
     totals: add(record.totals, { metrics, spans, bytes: taken ? delivery.bytes : 0, refused }),
     delivery: { ok: fault === undefined, fault, permanent },
     lastError: taken ? record.lastError : { stage: 'Export', code: delivery.code ?? delivery.outcome, message },
   };
-  return delivery.windowDelivered ? settle(next, { start, end }) : next;
+  const heard = hearLate(next, { start, end, windowDelivered: delivery.windowDelivered }, { metrics, spans, refused });
+  return delivery.windowDelivered ? settle(heard, { start, end }) : heard;
 }
 
 /** The Complete condition's fault, for a day after the newest loss. */

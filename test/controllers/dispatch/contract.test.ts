@@ -46,6 +46,21 @@ describe('a runtime, as the dispatcher relies on it', () => {
     });
   });
 
+  test('there each by itself, so that each can be asked for, while the ledger joins them', async () => {
+    await harness.run({ scriptHash, start: s(10), end: s(20) });
+    const later = await harness.run({ scriptHash, start: s(20), end: s(40) });
+    expect((await harness.runtime.ledger(['uid'])).get('uid')).toEqual([{ start: s(10), end: s(40), delivered: true }]);
+    expect(await harness.run({ scriptHash: '', start: s(10), end: s(40) })).toMatchObject({
+      status: 'overlap',
+      committed: [
+        { start: s(10), end: s(20) },
+        { start: s(20), end: s(40) },
+      ],
+    });
+    const again = await harness.run({ scriptHash: '', start: s(20), end: s(40) });
+    expect(again).toEqual({ ...later, delivered: true });
+  });
+
   test('R29: a higher epoch ends a run that is not committed, and refuses later ones of before', async () => {
     const begun = Promise.withResolvers<void>();
     harness.nodes[0]?.onQuery(async (signal) => {

@@ -138,6 +138,7 @@ describe('windows, whatever happens', () => {
         const world = new World(['uid-a', 'uid-b', 'uid-c']);
         world.elect();
         await world.pass(1000);
+        world.check();
         let id = 0;
         for (const one of steps) {
           await apply(world, one, id++);

@@ -76,6 +76,18 @@ const failed = (request: Pick<RunRequest, 'uid' | 'start' | 'end'>, code: string
   outcome: outcomeOf(request, 'Failed', code),
 });
 
+/** As a ledger tells them. */
+function joined(windows: readonly CommittedInterval[]): CommittedInterval[] {
+  const found: CommittedInterval[] = [];
+  for (const one of windows) {
+    const last = found.at(-1);
+    if (last?.end === one.start && last.delivered === one.delivered)
+      found[found.length - 1] = { ...last, end: one.end };
+    else found.push(one);
+  }
+  return found;
+}
+
 const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -274,7 +286,7 @@ export function connectTo(
     compile: async () => ({ scriptHash: 'h', outputs: [], diagnostics: [] }),
     putDestination: () => ask(() => undefined),
     removeDestination: () => ask(() => undefined),
-    ledger: (uids) => ask((pod) => new Map(uids.map((uid) => [uid, pod.committed(uid)]))),
+    ledger: (uids) => ask((pod) => new Map(uids.map((uid) => [uid, joined(pod.committed(uid))]))),
     run: (request, signal) => ask((pod) => pod.run(request, signal)),
     skip: (request) => ask((pod) => pod.skip(request)),
     deliveries: follow,

@@ -49,7 +49,17 @@ export class World {
   /** Where each script's stored progress began. */
   readonly begun = new Map<string, TimeNs>();
   readonly told: string[] = [];
+  /** Windows that were reported as committed, by `uid start end`, as long as a status would remember: how often. */
+  readonly counted = new Map<string, number>();
+  /** Reported while something before was still open: only a script's history tells a later leader that they were. */
+  readonly ahead = new Set<string>();
+  /** Reported by one whose successor had read what statuses said. */
+  readonly unwritten = new Set<string>();
+  /** What statuses say: every report is written at once. */
+  readonly countedUntil = new Map<string, TimeNs>();
   repeated = 0;
+  hasLostDisk = false;
+  hasMoved = false;
   skewNs = 0n;
   replicas = 1;
   #names = 0;
@@ -87,6 +97,7 @@ export class World {
     const pod = this.pods.get(ordinal);
     if (pod === undefined) return;
     if (withDisk) {
+      this.hasLostDisk = true;
       this.disks.splice(this.disks.indexOf(pod.disk), 1);
       this.pods.delete(ordinal);
       setTimeout(() => {
@@ -112,6 +123,7 @@ export class World {
     for (const [ordinal, pod] of this.pods) {
       if (ordinal < wanted) continue;
       this.pods.delete(ordinal);
+      this.hasLostDisk = true;
       this.disks.splice(this.disks.indexOf(pod.disk), 1);
       pod.life.abort(new Error('scaled down'));
     }
@@ -119,12 +131,14 @@ export class World {
 
   resize(replicas: number): void {
     this.replicas = replicas;
+    this.hasMoved = true;
     for (const { dispatch, isOver } of this.leaders) if (!isOver) dispatch?.resize(replicas);
     this.reconcilePods();
   }
 
   scheduled({ uid, windowNs, suspend, policy, hash }: Person): ScheduledScript {
     return {
+      countedUntil: this.countedUntil.get(uid),
       schedule: { uid, windowNs, suspend, catchUp: { policy, maxAgeNs: 900n * SECOND } },
       run: {
         scriptHash: hash,
@@ -189,7 +203,20 @@ export class World {
                 listener,
               ),
             listener: {
-              committed: (_, __, ___, { isRepeated }) => void (this.repeated += Number(isRepeated)),
+              committed: (uid, { start, end }, _, { isRepeated }) => {
+                this.repeated += Number(isRepeated);
+                const key = `${uid} ${start} ${end}`;
+                // one that is not the leader any more writes no status
+                if (leader !== this.acting) {
+                  this.unwritten.add(key);
+                  return;
+                }
+                // those of before were on a disk that is gone
+                this.counted.set(key, isRepeated ? 1 : (this.counted.get(key) ?? 0) + 1);
+                const progress = leader.dispatch?.progress(uid);
+                if (progress !== undefined) this.countedUntil.set(uid, progress.finishedUntil);
+                if (progress !== undefined && end > progress.finishedUntil) this.ahead.add(key);
+              },
               failed: () => undefined,
               delivered: () => undefined,
               broke: () => undefined,
@@ -244,6 +271,8 @@ export class World {
   /** S4 (a) to (d) as far as they hold at any moment. */
   check(): void {
     for (const { uid } of this.scripts) {
+      const progress = this.acting?.dispatch?.progress(uid);
+      if (progress !== undefined) this.countedUntil.set(uid, progress.finishedUntil);
       const windows = this.windowsOf(uid);
       windows.forEach((one, i) => {
         const before = windows[i - 1];
@@ -263,6 +292,22 @@ export class World {
       if (until === undefined || first === undefined || until <= first) continue;
       const left = answered.reduce<readonly Interval[]>(subtractInterval, [{ start: first, end: until }]);
       must(left.length === 0, `${uid}: called delivered but is not: ${left.map(text).join()}`);
+    }
+  }
+
+  /** Each committed window was reported once, whatever became of the answer to its run. */
+  checkCounted(): void {
+    for (const { uid, isDeleted } of this.scripts) {
+      if (isDeleted) continue;
+      for (const { start, end } of this.windowsOf(uid)) {
+        const key = `${uid} ${start} ${end}`;
+        const times = this.counted.get(key) ?? 0;
+        // what was on a lost disk is run again, and not always known to be a repetition
+        const isKnown = !this.hasLostDisk && !this.ahead.has(key);
+        // a script does not stay with a runtime that is away only to be told of it
+        const isOnce = times === 1 || (times > 1 ? !isKnown : this.hasMoved || this.unwritten.has(key));
+        must(isOnce, `${uid} ${text({ start, end })} was reported ${times} times`);
+      }
     }
   }
 
@@ -294,6 +339,7 @@ export class World {
       rounds += 1;
       must(rounds < 600, `never caught up: ${this.state()}`);
     } while (rounds < 10 || !isDone());
+    this.checkCounted();
     for (const { uid, isDeleted } of this.scripts) {
       if (isDeleted) continue;
       const begin = this.begun.get(uid);
