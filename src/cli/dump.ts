@@ -73,7 +73,6 @@ export const dump: Command = {
       random: Math.random,
       timeoutMs: REQUEST_MS,
       retry: REQUEST_RETRY,
-      limiter: undefined,
       bodyBytesMax: BODY_BYTES_MAX,
     });
     try {

@@ -7,19 +7,16 @@ import type { KubeAccess } from './config.ts';
 import { objectPath, query } from './client-path.ts';
 import { parseList, parseObject, parseRaw } from './client-json.ts';
 import { openTransport, type KubeRequest } from './transport.ts';
-import { createLimiter } from './transport-limit.ts';
 import { NO_RETRY, REQUEST_RETRY } from './transport-retry.ts';
 import type { KubeClient, KubeObject, ResourceType, WriteOptions } from './types.ts';
 import { decodeEvent, lines } from './watch-decoder.ts';
 
 export interface KubeClientOptions {
-  /** A lease client has its own connections, no limit and no retries: its caller knows how much time is left (R28). */
+  /** A lease client has its own connections and no retries: its caller knows how much time is left (R28). */
   readonly purpose: 'main' | 'lease';
   /** See `userAgent`. */
   readonly userAgent: string;
   readonly metrics?: Metrics;
-  /** Without one, as fast as the API server lets us. */
-  readonly limit?: { readonly perSecond: number; readonly burst: number };
   /** For one attempt; 10 s by default, six times that for a list. */
   readonly timeoutMs?: number;
   readonly clock?: Clock;
@@ -57,8 +54,6 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
     random: options.random ?? Math.random,
     timeoutMs,
     retry: options.purpose === 'lease' ? NO_RETRY : REQUEST_RETRY,
-    limiter:
-      options.limit === undefined || options.purpose === 'lease' ? undefined : createLimiter(options.limit, clock),
     bodyBytesMax: BODY_BYTES_MAX,
   });
 
@@ -137,8 +132,8 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
         },
         SILENCE_MS,
       );
-      watch.onOpen?.();
-      for await (const line of lines(chunks)) yield decodeEvent(line);
+      watch.onHeard?.();
+      for await (const line of lines(heard(chunks, watch.onHeard))) yield decodeEvent(line);
     },
 
     apply: (type, object, apply) =>
@@ -215,6 +210,13 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
 
     close: () => transport.close(),
   };
+}
+
+async function* heard<T>(chunks: AsyncIterable<T>, tell: (() => void) | undefined): AsyncGenerator<T> {
+  for await (const chunk of chunks) {
+    tell?.();
+    yield chunk;
+  }
 }
 
 const subresource = (name: string | undefined): string => (name === undefined ? '' : `/${name}`);

@@ -174,14 +174,13 @@ export function startReflector<W extends KubeObject, T extends KubeObject = W>(
         resourceVersion,
         timeoutSeconds,
         signal: silence.signal,
-        onOpen: () => {
+        onHeard: () => {
           wasOpen = true;
           silence.heard();
-          // on a quiet collection nothing else comes for a minute
+          // on a quiet collection nothing comes for a minute once it is open
           answered();
         },
       })) {
-        silence.heard();
         if (event.type === 'BOOKMARK') {
           enter(advanced(machine, event.resourceVersion));
           continue;

@@ -1,5 +1,5 @@
 // HTTP to one API server over shared connections: credentials that change while we run, time limits, retries of what may be
-// sent twice, an optional limit of requests per second. HTTP/1.1 on purpose: with one HTTP/2 session a single reset or a full
+// sent twice. HTTP/1.1 on purpose: with one HTTP/2 session a single reset or a full
 // window would end or stall every watch at once.
 import type { Dispatcher } from 'undici';
 import type { Metrics } from '../model/metrics.ts';
@@ -10,7 +10,6 @@ import { openConnections, type Connections } from './transport-connections.ts';
 import { errorOf, readBody } from './transport-body.ts';
 import { retryDelayMs, type RetryPolicy } from './transport-retry.ts';
 import { ApiError } from './types.ts';
-import type { Limiter } from './transport-limit.ts';
 
 export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -41,7 +40,6 @@ export interface TransportOptions {
   readonly random: () => number;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
-  readonly limiter: Limiter | undefined;
   readonly bodyBytesMax: number;
 }
 
@@ -122,8 +120,6 @@ export function openTransport(options: TransportOptions): Transport {
     request: async (request) => {
       for (let retries = 0; ; retries++) {
         try {
-          // outside of the attempt's time limit: it is us who are slow
-          await options.limiter?.acquire(request.signal);
           return await attempt(request);
         } catch (error) {
           if (retries > 0 && error instanceof ApiError && error.status === request.doneStatus) {
@@ -137,7 +133,6 @@ export function openTransport(options: TransportOptions): Transport {
       }
     },
     stream: async (request, silenceMs) => {
-      await options.limiter?.acquire(request.signal);
       const response = await authenticated((credentials) =>
         dispatch(connections.forWatches(credentials), request, credentials, {
           headersTimeout: request.timeoutMs ?? options.timeoutMs,

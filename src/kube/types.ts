@@ -97,8 +97,8 @@ export interface KubeClient {
       ReadOptions & { readonly limit?: number; readonly continue?: string; readonly resourceVersion?: string },
   ): Promise<ListPage<T>>;
   /**
-   * Ends when the server ends it; throws ApiError with status 410 where `resourceVersion` is too old. `onOpen`: the server has
-   * said yes, before there is any event.
+   * Ends when the server ends it; throws ApiError with status 410 where `resourceVersion` is too old. `onHeard`: the server has
+   * said yes, and then each time that bytes of its answer come, be it a piece of an event.
    */
   watch<T extends KubeObject>(
     type: ResourceType<T>,
@@ -106,7 +106,7 @@ export interface KubeClient {
       readonly resourceVersion: string;
       readonly timeoutSeconds: number;
       readonly signal: AbortSignal;
-      readonly onOpen?: () => void;
+      readonly onHeard?: () => void;
     },
   ): AsyncIterable<WatchEvent<T>>;
   /** Server-side apply, forced: the whole of what `fieldManager` wants (KEP-555). `subresource: 'status'` for a status. */

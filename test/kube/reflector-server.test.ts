@@ -196,7 +196,7 @@ describeCluster('the reflector at an API server', () => {
     await until(store, () => store.get(NS, 'big') !== undefined);
     expect(Reflect.get(store.get(NS, 'big') ?? {}, 'text')).toBe('😀'.repeat(350_000));
     await admin.delete(CUSTOM_RESOURCE_DEFINITIONS, undefined, 'things.late.sluice.dev');
-    await until(store, () => store.size === 0);
+    // whether its objects' deletions are told before the watch is cut off is a race in the API server; the next list says it too
     await poll(() => store.state().lastError?.reason === 'NotFound');
     const again = async (): Promise<boolean> =>
       admin.create(CUSTOM_RESOURCE_DEFINITIONS, definition, manager).then(
@@ -205,6 +205,7 @@ describeCluster('the reflector at an API server', () => {
       );
     await poll(again);
     await poll(() => store.state().phase === 'Watching' && store.state().lastError === undefined);
+    expect(store.size).toBe(0);
     await admin.create(type, thing('after'), manager);
     await until(store, () => store.get(NS, 'after') !== undefined);
   });

@@ -1,10 +1,9 @@
-// R34, R35: retries, waits, limits, connections, bodies of every kind; against answers written by hand.
+// R34, R35: retries, waits, connections, bodies of every kind; against answers written by hand.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { openKubeClient, userAgent, type KubeClientOptions, type OpenKubeClient } from '../../src/kube/client.ts';
 import { CONFIG_MAPS } from '../../src/kube/resources.ts';
 import { errorOf } from '../../src/kube/transport-body.ts';
-import { createLimiter } from '../../src/kube/transport-limit.ts';
 import { REQUEST_RETRY, retryDelayMs } from '../../src/kube/transport-retry.ts';
 import type { Clock } from '../../src/kube/timers.ts';
 import { ApiError } from '../../src/kube/types.ts';
@@ -173,38 +172,6 @@ describe('retries', () => {
     await afterDelay(1);
     (await server.next()).answer(200, one);
     expect(await got).toEqual(one);
-  });
-});
-
-describe('R34: the limit of requests', () => {
-  test('a burst at once, then a steady rate in the order of asking; who leaves rejects', async () => {
-    const limiter = createLimiter({ perSecond: 10, burst: 2 }, clock);
-    const served: number[] = [];
-    const stop = new AbortController();
-    const all = Array.from({ length: 5 }, async (_, index) => {
-      await limiter.acquire(index === 3 ? stop.signal : undefined);
-      served.push(index);
-    });
-    all[3]?.catch(() => {});
-    await clock.settle(0);
-    expect(served).toEqual([0, 1]);
-    stop.abort(new Error('left'));
-    await expect(all[3]).rejects.toThrow('left');
-    await clock.settle(100);
-    expect(served).toEqual([0, 1, 2]);
-    await clock.settle(200);
-    expect(served).toEqual([0, 1, 2, 4]);
-  });
-
-  test('the client waits for it', async () => {
-    const client = open({ limit: { perSecond: 1, burst: 1 } });
-    const [first, second] = [client.get(CONFIG_MAPS, 'a', 'one'), client.get(CONFIG_MAPS, 'a', 'one')];
-    (await server.next()).answer(200, one);
-    await first;
-    await afterDelay(1);
-    expect(delays).toEqual([1000]);
-    (await server.next()).answer(200, one);
-    await second;
   });
 });
 

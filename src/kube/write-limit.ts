@@ -1,8 +1,8 @@
-// Requests per second of one client (R34), waited for in the order in which they were asked for.
+// Writes per second (R34), waited for in the order in which they were asked for.
 import { createTokenBucket } from './rate-limit.ts';
 import { wait, type Clock } from './timers.ts';
 
-export interface RequestLimit {
+export interface WriteLimit {
   /** In the long run. */
   readonly perSecond: number;
   /** At once after a pause. */
@@ -10,11 +10,11 @@ export interface RequestLimit {
 }
 
 export interface Limiter {
-  /** Resolves when a request may go; rejects when `signal` aborts before. */
+  /** Resolves when a write may go; rejects when `signal` aborts before. */
   acquire(signal: AbortSignal | undefined): Promise<void>;
 }
 
-export function createLimiter({ perSecond, burst }: RequestLimit, clock: Clock): Limiter {
+export function createLimiter({ perSecond, burst }: WriteLimit, clock: Clock): Limiter {
   const bucket = createTokenBucket({ ratePerSecond: perSecond, burst, now: () => clock.now() });
   return {
     acquire: async (signal) => {
