@@ -1,7 +1,7 @@
 // sluice operator: leader-elected; follows the two kinds, plans, asks the runtimes, and deploys what the settings want.
 import { hostname } from 'node:os';
 import { followObjects } from '../controllers/follow-object.ts';
-import { durationMs, startSettings } from '../controllers/workloads/settings.ts';
+import { durationMs, startSettings, watchedNamespaces } from '../controllers/workloads/settings.ts';
 import { startWorkloadStores } from '../controllers/workloads/stores.ts';
 import { openKubeClient, userAgent } from '../kube/client.ts';
 import { ExternalError } from '../kube/controller.ts';
@@ -97,13 +97,12 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
   const agent = userAgent('operator', version);
   const client = openKubeClient(access, { purpose: 'main', userAgent: agent, metrics });
   lasting.closeAtEnd(() => client.close());
-  const namespaces: readonly (string | undefined)[] =
-    settings.watchNamespaces.length === 0 ? [undefined] : settings.watchNamespaces;
+  const watched = watchedNamespaces(settings, namespace);
+  const namespaces: readonly (string | undefined)[] = watched.length === 0 ? [undefined] : watched;
   const onFollowError = (what: string, error: unknown): void =>
     void log.warn('following failed', { what, error: failureText(error) });
   const following = { client, metrics, signal: lasting.signal, onError: onFollowError };
   const kinds = startKindStores({ ...following, namespaces });
-  const { scripts, plugins } = kinds;
   const isDeploying = options.runtimes.length === 0;
   const workloadStores = isDeploying ? startWorkloadStores({ ...following, namespace }) : undefined;
 
@@ -137,6 +136,7 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
     identity,
     replicas: () => (isDeploying ? settings.runtime.replicas : options.runtimes.length),
     onNote,
+    view: () => kinds.view(),
     leading: {
       namespace,
       labels: {
@@ -146,10 +146,7 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
         'app.kubernetes.io/part-of': 'sluice',
         'app.kubernetes.io/managed-by': 'sluice-operator',
       },
-      namespaces,
       connect: (ordinal, listener) => runtimes.connect(ordinal, listener),
-      scripts,
-      plugins,
       types: { script: EXPORT_SCRIPTS, plugin: OTEL_PLUGINS },
       texts: kinds.texts,
       follow: followObjects(following),
@@ -177,13 +174,17 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
             clock: SYSTEM_CLOCK,
           },
   });
-  scripts.onChange((change) => leadership.leading?.scriptChanged(change));
-  plugins.onChange((change) => leadership.leading?.pluginChanged(change));
+  kinds.scripts.onChange((change) => leadership.leading?.scriptChanged(change));
+  kinds.plugins.onChange((change) => leadership.leading?.pluginChanged(change));
+  kinds.onGrown((namespace) => {
+    onNote('a namespace can be read that could not be', { namespace });
+    leadership.takeOverAgain();
+  });
 
   const checks = startChecks({
     client,
     namespace,
-    watchNamespaces: settings.watchNamespaces,
+    watchNamespaces: watched,
     signal: lasting.signal,
     onAnswer(what, answer) {
       if (answer === true) onNote(`${what} are as they should be`);
@@ -222,7 +223,7 @@ async function lead(options: OperatorOptions, io: CommandIo, lasting: Lasting): 
     electionFault = fault;
   }
 
-  await raced(Promise.all([scripts.synced, plugins.synced]), io.signal);
+  await raced(kinds.begun, io.signal);
   const { leaseDuration, renewDeadline, retryPeriod } = settings.leaderElection;
   let stuck: ((reason: string) => void) | undefined;
   const died = new Promise<string>((resolve) => (stuck = resolve));

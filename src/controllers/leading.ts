@@ -16,7 +16,7 @@ import { scriptListener } from './exportscript/listener.ts';
 import { createScriptReconcile } from './exportscript/reconcile.ts';
 import type { PluginEntry } from './otelplugin/entries.ts';
 import type { SlimPlugin } from './otelplugin/ingest.ts';
-import { createPluginReconcile, pendingPlugin } from './otelplugin/reconcile.ts';
+import { createPluginReconcile, pendingPlugin, unreadPlugin } from './otelplugin/reconcile.ts';
 import type { Follow } from './references.ts';
 import { createReferences } from './references.ts';
 import { createRuntimeStates } from './runtime-states.ts';
@@ -32,8 +32,12 @@ export interface LeadingOptions {
   readonly namespace: string;
   /** Of the checkpoints. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Namespaces that are watched; one `undefined` for all. */
+  /** Namespaces that are watched and can be read; one `undefined` for all. */
   readonly namespaces: readonly (string | undefined)[];
+  /** Whether a namespace is watched and cannot be read yet: what is not there may be there all the same (R11). */
+  readonly isUnread: (namespace: string) => boolean;
+  /** None is unread. */
+  readonly isWhole: boolean;
   readonly replicas: number;
   readonly connect: (ordinal: number, listener: ConnectionListener) => RunClient;
   readonly scripts: Store<SlimScript>;
@@ -159,7 +163,8 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
     const plugin = plugins.get(namespace, name);
     // one that is being deleted is not waited for, however long somebody's finalizer holds it
     const isThere = plugin !== undefined && plugin.metadata.deletionTimestamp === undefined;
-    return isThere ? pendingPlugin(plugin) : undefined;
+    if (isThere) return pendingPlugin(plugin);
+    return options.isUnread(namespace) ? unreadPlugin(namespace, name) : undefined;
   };
 
   const reconcileScript = createScriptReconcile({
@@ -231,9 +236,11 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   });
 
   hasBegun = true;
-  // what was left in a spool of a plugin that was deleted while nobody led
-  dispatch.retainDestinations(new Set([...plugins.all()].map(({ metadata }) => metadata.uid)));
-  dispatch.retain(new Set([...scripts.all()].map(({ metadata }) => metadata.uid)));
+  if (options.isWhole) {
+    // what was left in a spool of a plugin that was deleted while nobody led
+    dispatch.retainDestinations(new Set([...plugins.all()].map(({ metadata }) => metadata.uid)));
+    dispatch.retain(new Set([...scripts.all()].map(({ metadata }) => metadata.uid)));
+  }
   for (const plugin of plugins.all()) plugging.enqueue(keyOf(plugin), 'background');
 
   const over = new AbortController();

@@ -8,12 +8,18 @@ import type { WorkloadsOptions } from '../../controllers/workloads/reconcile.ts'
 import { startWorkloads, type Workloads } from '../../controllers/workloads/workloads.ts';
 import { fencedClient } from '../../kube/fenced-client.ts';
 import type { LeaderTerm } from '../../kube/leader.ts';
+import { limitedClient, WRITE_LIMIT } from '../../kube/limited-client.ts';
+import { SYSTEM_CLOCK } from '../../kube/timers.ts';
+import { createLimiter } from '../../kube/write-limit.ts';
 import type { KubeClient, KubeObject, Store } from '../../kube/types.ts';
+import type { KindView } from './stores.ts';
 
-type PerTerm = 'term' | 'client' | 'replicas' | 'health';
+type PerTerm = 'term' | 'client' | 'replicas' | 'health' | keyof KindView;
 
 export interface LeadershipOptions {
   readonly leading: Omit<LeadingOptions, PerTerm>;
+  /** What can be read now. */
+  readonly view: () => KindView;
   /** Not fenced: terms fence it. */
   readonly client: KubeClient;
   readonly identity: string;
@@ -33,9 +39,13 @@ export interface Leadership {
   /** Lets what runs finish while the term still holds. */
   drain(graceMs: number): Promise<void>;
   settingsChanged(): void;
+  /** More can be read than when dispatch was taken over: it is taken over again, with all of it. */
+  takeOverAgain(): void;
 }
 
 const RETRY_MS = 2000;
+/** Runs may take that long to finish when dispatch is taken over again by the same process. */
+const AGAIN_GRACE_MS = 2000;
 
 export function createLeadership(options: LeadershipOptions): Leadership {
   const { onFault } = options.leading;
@@ -46,6 +56,15 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   let workloads: Workloads | undefined;
   let health: WorkloadHealth | undefined;
   let over = new AbortController();
+  /** Dispatch that does not see all that can be read. */
+  let outdated: Leading | undefined;
+  let views = 0;
+
+  function takeOverAgain(): void {
+    if (leading === undefined) return;
+    outdated = leading;
+    leading.stop(AGAIN_GRACE_MS).catch((error: unknown) => onFault('taking over again', error));
+  }
 
   function deploy(client: KubeClient): Workloads | undefined {
     const given = options.workloads;
@@ -71,9 +90,11 @@ export function createLeadership(options: LeadershipOptions): Leadership {
   /** Takes over, again and again until it succeeds or the term ends; dispatch that ended by itself is taken over again. */
   async function lead(term: LeaderTerm, client: KubeClient, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const seen = views;
       try {
         leading = await startLeading({
           ...options.leading,
+          ...options.view(),
           term: {
             signal: term.signal,
             mayWrite: () => term.mayWrite(),
@@ -85,11 +106,12 @@ export function createLeadership(options: LeadershipOptions): Leadership {
           health: () => health,
         });
         options.onNote('leads', { epoch: leading.epoch, identity: options.identity });
+        if (seen !== views) takeOverAgain();
         const why = await leading.ended;
         const ended = leading;
         leading = undefined;
         await ended.stop(0);
-        if (why !== 'Superseded') return;
+        if (why !== 'Superseded' && ended !== outdated) return;
         options.onNote('dispatch is taken over again', { why });
       } catch (error) {
         if (signal.aborted) return;
@@ -105,11 +127,12 @@ export function createLeadership(options: LeadershipOptions): Leadership {
     },
     begin(term) {
       over = new AbortController();
-      const client = fencedClient(
+      const fenced = fencedClient(
         options.client,
         () => term.mayWrite(),
         () => term,
       );
+      const client = limitedClient(fenced, createLimiter(WRITE_LIMIT, SYSTEM_CLOCK));
       workloads = deploy(client);
       work = lead(term, client, AbortSignal.any([term.signal, over.signal])).catch((error: unknown) =>
         onFault('leading', error),
@@ -130,6 +153,10 @@ export function createLeadership(options: LeadershipOptions): Leadership {
       over.abort();
       await workloads?.stop(Math.min(graceMs, 2000));
       await leading?.stop(graceMs);
+    },
+    takeOverAgain() {
+      views++;
+      takeOverAgain();
     },
     settingsChanged() {
       leading?.resize(options.replicas());

@@ -175,6 +175,15 @@ export const pendingPlugin = (plugin: SlimPlugin): PluginEntry => {
   return { ...entry, object: plugin.object ?? entry.object, isPending: true, fault: undefined };
 };
 
+/** One that nobody can say of whether it is there, nor whom it allows: its namespace cannot be read. */
+export const unreadPlugin = (namespace: string, name: string): PluginEntry => {
+  const metadata = { namespace, name, uid: '', generation: 0 };
+  const plugin = { metadata, object: undefined, problem: undefined, conditions: '', conditionsHash: '' };
+  const { object, ...entry } = invalid(plugin, `${namespace}/${name}`);
+  const open = { ...object, spec: { ...object.spec, allowedNamespaces: 'All' } } as const;
+  return { ...entry, object: open, isPending: true, fault: undefined };
+};
+
 /** Of an object that this build does not take. */
 function invalid(plugin: SlimPlugin, key: string): Omit<PluginEntry, 'fault'> {
   const { namespace, name, uid, generation } = plugin.metadata;
