@@ -34,7 +34,7 @@ about them over Arrow Flight.
 ${ROLE_HELP}`;
 
 const NAMES = {
-  texts: [...ROLE_FLAGS.texts, 'socket', 'flight-address', 'node-name', 'table-budget', 'host-processes'],
+  texts: [...ROLE_FLAGS.texts, 'socket', 'flight-address', 'node-name', 'table-budget'],
   lists: [...ROLE_FLAGS.lists, 'inside-ranges'],
   flags: [...ROLE_FLAGS.flags, 'both-sides'],
 };

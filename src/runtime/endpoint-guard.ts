@@ -4,6 +4,7 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Lookup } from '../exporters/sender.ts';
+import { REFUSED_RANGES } from '../model/refused-ranges.ts';
 
 /** 16 bytes; IPv4 as its mapped form. */
 export type AddressBytes = Uint8Array;
@@ -75,30 +76,7 @@ const range = (text: string): AddressRange => {
   return parsed;
 };
 
-/** IANA's special-purpose registries (RFC 6890 and its successors), those that lead back to us, to a link or to many. */
-const REFUSED: readonly { readonly range: AddressRange; readonly what: string }[] = (
-  [
-    // before the ranges that they lie in: their name says more
-    ['169.254.169.254/32', "the cloud's metadata service"],
-    ['169.254.170.2/32', "the cloud's metadata service"],
-    ['169.254.170.23/32', "the cloud's metadata service"],
-    ['100.100.100.200/32', "the cloud's metadata service"],
-    ['168.63.129.16/32', "the cloud's metadata service"],
-    ['fd00:ec2::254/128', "the cloud's metadata service"],
-    ['fd00:ec2::23/128', "the cloud's metadata service"],
-    ['fd20:ce::254/128', "the cloud's metadata service"],
-    ['0.0.0.0/8', 'an unspecified address'],
-    ['127.0.0.0/8', 'a loopback address'],
-    ['169.254.0.0/16', 'a link-local address'],
-    ['224.0.0.0/4', 'a multicast address'],
-    ['240.0.0.0/4', 'a reserved address'],
-    ['::/128', 'an unspecified address'],
-    ['::1/128', 'a loopback address'],
-    ['fe80::/10', 'a link-local address'],
-    ['fec0::/10', 'a site-local address'],
-    ['ff00::/8', 'a multicast address'],
-  ] as const
-).map(([text, what]) => ({ range: range(text), what }));
+const REFUSED = REFUSED_RANGES.map(({ cidr, what }) => ({ range: range(cidr), what }));
 
 /** Addresses that carry an IPv4 address: at which byte it is. Teredo has it inverted. */
 const EMBEDDED: readonly { readonly range: AddressRange; readonly at: number; readonly isInverted?: true }[] = [

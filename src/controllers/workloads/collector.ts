@@ -72,7 +72,6 @@ function agentContainer(inputs: Inputs): object {
       { name: 'SLUICE_FLIGHT_ADDRESS', value: `[::]:${String(ports.flight)}` },
       { name: 'SLUICE_SOCKET', value: SOCKET },
       { name: 'SLUICE_TABLE_BUDGET', value: String(quantityBytes(collector.tableBudget)) },
-      { name: 'SLUICE_HOST_PROCESSES', value: String(collector.hostProcesses) },
       ...(collector.insideRanges.length === 0
         ? []
         : [{ name: 'SLUICE_INSIDE_RANGES', value: collector.insideRanges.join(',') }]),

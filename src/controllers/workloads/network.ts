@@ -1,6 +1,7 @@
 // The NetworkPolicies of runtime and collector. (The operator's own is static, config/manager: it must not depend on the
 // operator, who would lock itself out of the API server by a policy that became wrong.) Kubelets' health probes come from
 // the pod's node, which policies never refuse.
+import { REFUSED_RANGES } from '../../model/refused-ranges.ts';
 import { childOf, selectorLabels, workloadName, type Child, type Component, type Inputs } from './objects.ts';
 
 const tcp = (port: number): object => ({ port, protocol: 'TCP' });
@@ -9,12 +10,10 @@ const podsOf = (component: Component): object => ({ podSelector: { matchLabels: 
 /** Any address: a node-local cache has a link-local one. */
 const DNS = { ports: [{ port: 53, protocol: 'UDP' }, tcp(53)] };
 
-/**
- * Where no telemetry is received and credentials are to be had: link-local with the metadata services of most clouds, and
- * those that lie elsewhere. The runtime refuses them itself; the policy holds also where the runtime is broken.
- */
-const NEVER_V4 = ['169.254.0.0/16', '100.100.100.200/32', '192.0.0.192/32'];
-const NEVER_V6 = ['fe80::/10', 'fd00:ec2::254/128'];
+/** What the runtime refuses to connect to; the policy holds also where the runtime is broken. By family, as `except` must be within its range. */
+const NEVER = REFUSED_RANGES.map(({ cidr }) => cidr);
+const NEVER_V4 = NEVER.filter((cidr) => !cidr.includes(':'));
+const NEVER_V6 = NEVER.filter((cidr) => cidr.includes(':'));
 
 const metricsIngress = ({ settings: { network, ports } }: Inputs): object => ({
   from: [{ namespaceSelector: { matchLabels: network.metricsNamespaces } }],

@@ -4,6 +4,8 @@ import { describe, expect, test } from '@jest/globals';
 import { stringify } from 'yaml';
 import { desiredChildren } from '../../../src/controllers/workloads/decide.ts';
 import type { Child, Inputs } from '../../../src/controllers/workloads/objects.ts';
+import { REFUSED_RANGES } from '../../../src/model/refused-ranges.ts';
+import { refusalOf } from '../../../src/runtime/endpoint-guard.ts';
 import { inputsOf } from './inputs.ts';
 
 const GOLDEN = join(import.meta.dirname, 'golden');
@@ -127,6 +129,26 @@ describe('the objects that the operator makes', () => {
     expect(containers('collector: {libraryDiscovery: true}')[0]?.securityContext).toMatchObject({
       capabilities: { add: ['BPF', 'PERFMON', 'SYS_PTRACE', 'DAC_READ_SEARCH'] },
     });
+  });
+
+  test('X17: the runtime’s policy leaves out what the runtime refuses, by the same list', () => {
+    const policy = child(inputsOf(), 'NetworkPolicy', 'sluice-runtime') as unknown as {
+      readonly spec: { readonly egress: readonly { readonly to?: readonly { readonly ipBlock?: Block }[] }[] };
+    };
+    interface Block {
+      readonly cidr: string;
+      readonly except: readonly string[];
+    }
+    const blocks = policy.spec.egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ?? []));
+    expect(blocks.map(({ cidr }) => cidr)).toEqual(['0.0.0.0/0', '::/0']);
+    const left = blocks.flatMap(({ except }) => except);
+    expect([...left].sort()).toEqual(REFUSED_RANGES.map(({ cidr }) => cidr).sort());
+    for (const cidr of left) {
+      const [address = ''] = cidr.split('/');
+      expect([cidr, refusalOf(address)]).toEqual([cidr, expect.any(String)]);
+      const block = blocks.find(({ except }) => except.includes(cidr));
+      expect(block?.cidr.includes(':')).toBe(cidr.includes(':'));
+    }
   });
 
   test('X13: the probe holds neither key nor token', () => {
