@@ -35,18 +35,22 @@ export function createApplyStatus({
     const { kind } = type;
     const undeclared = undeclaredOf(kind);
     for (;;) {
+      const left = new Map(undeclared);
       const object: KubeObject & { readonly status: object } = {
         apiVersion: API_VERSION,
         kind,
         metadata,
-        status: withoutFields(status, [...undeclared.values()]),
+        status: withoutFields(status, [...left.values()]),
       };
       try {
         return await client.apply(type, object, { fieldManager: 'sluice-status', subresource: 'status' });
       } catch (error) {
         const found = error instanceof ApiError ? undeclaredFields(error.message) : [];
+        // what was left out and is named all the same cannot be helped
+        if (!found.some((path) => !left.has(path.join('.')))) throw error;
+        // another write may have learned it meanwhile
         const fresh = found.filter((path) => !undeclared.has(path.join('.')));
-        if (fresh.length === 0) throw error;
+        if (fresh.length === 0) continue;
         for (const path of fresh) undeclared.set(path.join('.'), path);
         const names = fresh.map((path) => `status.${path.join('.')}`).join(', ');
         const advice = `it has no ${names}: apply config/crd of this version`;
