@@ -7,9 +7,9 @@ import { otelCollectorMissing } from '../servers/otelcol.ts';
 import { captureMissing, skipping } from '../e2e/harness.ts';
 import { checksOn } from './checks.ts';
 import { startProduct, type Product } from './product.ts';
-import { certificateSuites } from './suites/certificates.ts';
-import { credentialsSuite } from './suites/credentials.ts';
-import { faultsSuite } from './suites/faults.ts';
+import { certificateSuites, SHORT_LIVED } from './suites/certificates.ts';
+import { credentialsSuites } from './suites/credentials.ts';
+import { faultsSuites } from './suites/faults.ts';
 import { installationSuite } from './suites/installation.ts';
 import { networkSuite } from './suites/network.ts';
 import { readinessSuite } from './suites/readiness.ts';
@@ -18,13 +18,16 @@ import { tableSuite } from './suites/table.ts';
 import { truthSuite } from './suites/truth.ts';
 
 const missing = nodesMissing ?? otelCollectorMissing ?? captureMissing;
+/** How long nobody leads after a leader's death is no question here. */
+const SHORT_LEASE = { leaseDuration: '6s', renewDeadline: '4s', retryPeriod: '1s' };
+
 const suite = skipping('Sluice on real Kubernetes nodes', missing) ? describe.skip : describe;
 
 suite('Sluice on two nodes', () => {
   let product: Product;
   const get = (): Product => product;
   beforeAll(async () => {
-    product = await startProduct({ name: 'e2e' });
+    product = await startProduct({ name: 'e2e', settings: { ...SHORT_LIVED, ...SHORT_LEASE } });
   }, 600_000);
   afterAll(async () => {
     await product?.stop();
@@ -34,15 +37,19 @@ suite('Sluice on two nodes', () => {
 
   const checks = checksOn(get);
   installationSuite(get, checks);
+  const certificates = certificateSuites(get, checks);
+  certificates.begin();
   truthSuite(get, checks);
   tableSuite(get, checks);
   // before anybody else scrapes metrics
   networkSuite(get, checks);
-  const certificates = certificateSuites(get, checks);
-  certificates.begin();
-  credentialsSuite(get, checks);
+  const credentials = credentialsSuites(get, checks);
+  credentials.begin();
   readinessSuite(get, checks);
+  const faults = faultsSuites(get, checks);
+  faults.begin();
+  credentials.judge();
   certificates.judge();
-  faultsSuite(get, checks);
+  faults.judge();
   removalSuite(get, checks);
 });

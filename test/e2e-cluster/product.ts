@@ -23,18 +23,32 @@ export interface Product {
   stop(): Promise<void>;
 }
 
+/** Name -> value of lines of the settings file. */
+export type Settings = Readonly<Record<string, string>>;
+
 export interface ProductOptions {
   /** Of the cluster. */
   readonly name: string;
   readonly lifeMs?: number;
+  /** Of the settings file: single-word values that are not the defaults. */
+  readonly settings?: Settings;
+  /** Once aborted, what was begun is taken down and the promise rejects. */
+  readonly signal?: AbortSignal;
   /** Says how far it is. */
   readonly onProgress?: (what: string) => void;
 }
 
 /** Resolves when everything is installed and ready; `config/samples` is applied. Rejects with what the cluster says. */
-export async function startProduct({ name, lifeMs, onProgress = () => {} }: ProductOptions): Promise<Product> {
+export async function startProduct({
+  name,
+  lifeMs,
+  settings,
+  signal,
+  onProgress = () => {},
+}: ProductOptions): Promise<Product> {
   const images = [sluiceImage(), await receiverImage()];
   onProgress('images are made');
+  signal?.throwIfAborted();
   const cluster = await startCluster({
     name,
     nodes: 2,
@@ -43,35 +57,52 @@ export async function startProduct({ name, lifeMs, onProgress = () => {} }: Prod
     ...(lifeMs === undefined ? {} : { lifeMs }),
   });
   try {
-    onProgress(`two nodes are ready: ${cluster.nodes.join(', ')}`);
-    const apply = applyTo(cluster);
-    await apply([...shopObjects(), ...receiverObjects('n1')]);
-    await install(cluster);
-    onProgress('kubectl apply -k config/default');
-    await cluster.kubectl(['apply', '-f', join(ROOT, 'config/samples')]);
-    onProgress('kubectl apply -f config/samples');
-    for (const { namespace, name: shop, kind } of SHOPS) await rolledOut(cluster, namespace, kind, shop);
-    await rolledOut(cluster, 'default', 'Deployment', RECEIVER);
-    await ready(cluster);
-    onProgress('everything is ready');
-    const receiver = await openReceiver(cluster);
-    const statuses = watchStatuses(binary('kubernetes', 'kubectl'), cluster);
-    return {
-      cluster,
-      receiver,
-      statuses,
-      items: itemReader(() => receiver.requests()),
-      apply,
-      async stop() {
-        await statuses.stop();
-        await cluster.stop();
-      },
-    };
+    const aborted = new Promise<never>((_, reject) => {
+      const give = (): void => reject(new Error('interrupted'));
+      signal?.addEventListener('abort', give);
+      if (signal?.aborted === true) give();
+    });
+    return await Promise.race([fill(cluster, { settings, signal, onProgress }), aborted]);
   } catch (error) {
-    process.stderr.write(await diagnose(cluster.kubectl));
+    if (signal?.aborted !== true) process.stderr.write(await diagnose(cluster.kubectl));
     await cluster.stop();
     throw error;
   }
+}
+
+interface FillOptions {
+  readonly settings: Settings | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (what: string) => void;
+}
+
+/** Everything into a cluster; resolves when it is ready. */
+async function fill(cluster: Cluster, { settings, signal, onProgress }: FillOptions): Promise<Product> {
+  onProgress(`two nodes are ready: ${cluster.nodes.join(', ')}`);
+  const apply = applyTo(cluster);
+  await apply([...shopObjects(), ...receiverObjects('n1')]);
+  await install(cluster, settings);
+  onProgress('kubectl apply -k config/default');
+  await cluster.kubectl(['apply', '-f', join(ROOT, 'config/samples')]);
+  onProgress('kubectl apply -f config/samples');
+  for (const { namespace, name: shop, kind } of SHOPS) await rolledOut(cluster, namespace, kind, shop);
+  await rolledOut(cluster, 'default', 'Deployment', RECEIVER);
+  await ready(cluster);
+  onProgress('everything is ready');
+  const receiver = await openReceiver(cluster);
+  signal?.throwIfAborted();
+  const statuses = watchStatuses(binary('kubernetes', 'kubectl'), cluster);
+  return {
+    cluster,
+    receiver,
+    statuses,
+    items: itemReader(() => receiver.requests()),
+    apply,
+    async stop() {
+      await statuses.stop();
+      await cluster.stop();
+    },
+  };
 }
 
 const applyTo =
@@ -81,8 +112,10 @@ const applyTo =
   };
 
 /** `kubectl apply -k config/default`, and waits until the API server serves both kinds. */
-export async function install({ kubectl }: Cluster): Promise<void> {
-  await kubectl(['apply', '-k', join(ROOT, 'config/default')]);
+export async function install({ kubectl }: Cluster, settings?: Settings): Promise<void> {
+  const folder = join(ROOT, 'config/default');
+  if (settings === undefined) await kubectl(['apply', '-k', folder]);
+  else await kubectl(['apply', '-f', '-'], { input: withSettings(await kubectl(['kustomize', folder]), settings) });
   const kinds = ['crd/otelplugins.sluice.dev', 'crd/exportscripts.sluice.dev'];
   await kubectl(['wait', '--for=condition=Established', ...kinds, '--timeout=30s']);
 }
@@ -108,24 +141,30 @@ export async function rolledOut(cluster: Cluster, namespace: string, kind: strin
   await cluster.kubectl([...args, '--namespace', namespace, '--timeout=120s'], { timeoutMs: 130_000 });
 }
 
-/** Changes single-word values of the settings file; the operator follows when its kubelet has brought the file. */
-export async function changeSettings({ kubectl }: Cluster, values: Readonly<Record<string, string>>): Promise<void> {
-  const map = ['get', 'configmap', 'sluice-settings', '-n', NAMESPACE, '-o', 'jsonpath={.data.sluice\\.yaml}'];
-  let text = await kubectl(map);
-  for (const [name, value] of Object.entries(values)) {
+function withSettings(text: string, values: Settings): string {
+  return Object.entries(values).reduce((changed, [name, value]) => {
     const line = new RegExp(`\\b${name}: \\S+`);
-    if (!line.test(text)) throw new Error(`the settings have no ${name}`);
-    text = text.replace(line, `${name}: ${value}`);
-  }
-  const patch = JSON.stringify({ data: { 'sluice.yaml': text } });
-  await kubectl(['patch', 'configmap', 'sluice-settings', '-n', NAMESPACE, '--type=merge', '-p', patch]);
+    if (!line.test(changed)) throw new Error(`the settings have no ${name}`);
+    return changed.replace(line, `${name}: ${value}`);
+  }, text);
 }
 
-/** Asks every 300 ms until there is an answer. Rejects after `timeoutMs` with what was said last. */
+/** Changes single-word values of the settings file; the operator follows when its kubelet has brought the file. */
+export async function changeSettings({ kubectl }: Cluster, values: Settings): Promise<void> {
+  const map = ['get', 'configmap', 'sluice-settings', '-n', NAMESPACE, '-o', 'jsonpath={.data.sluice\\.yaml}'];
+  const patch = JSON.stringify({ data: { 'sluice.yaml': withSettings(await kubectl(map), values) } });
+  await kubectl(['patch', 'configmap', 'sluice-settings', '-n', NAMESPACE, '--type=merge', '-p', patch]);
+  // a kubelet brings files when it looks at a pod, which it does at once when the pod changes
+  const pods = ['pods', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=operator'];
+  await kubectl(['annotate', ...pods, '--overwrite', `test/changed=${Date.now()}`]);
+}
+
+/** Asks every `everyMs` until there is an answer. Rejects after `timeoutMs` with what was said last. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
   timeoutMs: number,
+  everyMs = 300,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   let cause: unknown;
@@ -137,6 +176,6 @@ export async function until<T>(
       cause = error;
     }
     if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1000} s`, { cause });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

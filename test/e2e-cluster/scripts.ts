@@ -1,4 +1,5 @@
 // OtelPlugins and ExportScripts of the tests.
+import { GRID_MS } from './shops.ts';
 
 export interface PluginOptions {
   readonly name: string;
@@ -30,7 +31,9 @@ export interface ScriptOptions {
   readonly text: string;
 }
 
-export const script = ({ name, namespace, plugin: pluginName, window = '5s', text }: ScriptOptions): object => ({
+const SHORT = `${GRID_MS / 1000}s`;
+
+export const script = ({ name, namespace, plugin: pluginName, window = SHORT, text }: ScriptOptions): object => ({
   apiVersion: 'sluice.dev/v1alpha1',
   kind: 'ExportScript',
   metadata: { name, namespace },

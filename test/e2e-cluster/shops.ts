@@ -9,7 +9,7 @@ import { configMap, deployment, namespace, pod, service } from './objects.ts';
 const program = (name: string): string => readFileSync(join(import.meta.dirname, 'pods', `${name}.ts`), 'utf8');
 
 /** Length of the windows that shops count by, in milliseconds; every script's window is a multiple. */
-export const GRID_MS = 5000;
+export const GRID_MS = 2000;
 
 export interface Shop {
   readonly namespace: string;
