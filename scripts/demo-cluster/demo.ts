@@ -2,7 +2,8 @@
 // OpenTelemetry Collector; then for some windows what kubectl says, and the shops' own counts beside what the Collector received.
 // On a terminal the cluster stays for trying out until it is interrupted; elsewhere it ends, with status 0 only if all is equal.
 import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as heard, setTimeout as sleep } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { binary } from '../../test/cluster/binaries.ts';
 import { nodesMissing } from '../../test/cluster/cluster.ts';
 import { captureMissing } from '../../test/e2e/harness.ts';
@@ -13,6 +14,8 @@ import { compare, WINDOW_MS, type Comparison } from './comparison.ts';
 
 const JUDGED_WINDOWS = 3;
 const HTTP = 'sluice-system/collector-http-metrics';
+/** Exit status, as the shell's of a program that SIGINT ended. */
+const INTERRUPTED = 130;
 const LIFE_MS = 4 * 3600_000;
 /** From the first window to the last that is judged. */
 const JUDGING_MS = 180_000;
@@ -68,14 +71,30 @@ The cluster stays until you press Ctrl-C. In another terminal:
 `);
 }
 
-async function main(interrupted: Promise<void>): Promise<number> {
-  const product = await startProduct({ name: 'demo', lifeMs: LIFE_MS, onProgress: step });
+/** Resolves with the exit status; never rejects once `signal` is aborted. */
+async function main(signal: AbortSignal): Promise<number> {
+  const interrupted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  void interrupted.then(() => step('interrupted: the cluster is taken down'));
+  // what Ctrl-C does to programs that are running for us is no error; its signal may be heard after what it did to them
+  const unlessInterrupted = async <T>(error: unknown, otherwise: T): Promise<T> => {
+    await heard();
+    if (!signal.aborted) throw error;
+    return otherwise;
+  };
+  const product = await startProduct({ name: 'demo', lifeMs: LIFE_MS, onProgress: step, signal }).catch(
+    (error: unknown) => unlessInterrupted(error, undefined),
+  );
+  if (product === undefined) {
+    step('nothing is left');
+    return INTERRUPTED;
+  }
   try {
     const { cluster, apply } = product;
     say(`\n$ kubectl get pods -A -o wide\n${await cluster.kubectl(['get', 'pods', '-A', '-o', 'wide'])}`);
     await apply(loadObjects(cluster.nodes, { name: 'load', requests: 1_000_000, pauseMs: 100 }));
     step('visitors on both nodes ask the shops on both nodes');
     const judged = await Promise.race([judge(product), interrupted.then((): Comparison[] => [])]);
+    if (signal.aborted) return INTERRUPTED;
     const right = judged.filter(({ isRight }) => isRight).length;
     say(`\n${judged.length} windows compared, ${right} equal.`);
     if (isInteractive) {
@@ -83,9 +102,12 @@ async function main(interrupted: Promise<void>): Promise<number> {
       await interrupted;
     }
     return judged.length === JUDGED_WINDOWS && right === JUDGED_WINDOWS ? 0 : 1;
+  } catch (error) {
+    return await unlessInterrupted(error, INTERRUPTED);
   } finally {
-    step('the cluster is taken down');
+    if (!signal.aborted) step('the cluster is taken down');
     await product.stop();
+    step('nothing is left');
   }
 }
 
@@ -96,7 +118,11 @@ if (missing !== undefined) {
   );
   process.exitCode = 1;
 } else {
-  const interruption = Promise.withResolvers<void>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.resolve());
-  process.exitCode = await main(interruption.promise);
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interruption.abort());
+  // a terminal that has gone takes no text, and its SIGHUP may have been make's alone
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => interruption.abort());
+  if (isInteractive) setInterval(() => isatty(1) || interruption.abort(), 1000);
+  // not waited for: what kubectl was asked before an interruption
+  process.exit(await main(interruption.signal));
 }
