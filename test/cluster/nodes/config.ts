@@ -116,6 +116,9 @@ const kubelet = ({ dir, id, node, nameserver }: NodePlace): unknown => ({
   maxPods: 110,
   nodeStatusUpdateFrequency: '4s',
   syncFrequency: '10s',
+  // what is killed again and again begins again soon
+  featureGates: { KubeletCrashLoopBackOffMax: true },
+  crashLoopBackOff: { maxContainerRestartPeriod: '2s' },
   shutdownGracePeriod: '0s',
   volumePluginDir: join(dir, node, 'volume-plugins'),
 });
