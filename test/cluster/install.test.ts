@@ -218,7 +218,7 @@ describeCluster('an installation', () => {
     await plane.kubectl([...binding.split(' '), '--serviceaccount', `${NAMESPACE}:sluice-operator`]);
     expect(await missingRights(client, NAMESPACE, [NAMESPACE, 'watched'])).toEqual([]);
     const settings = await plane.kubectl(['get', 'configmap', 'sluice-settings', '-n', NAMESPACE, '-o', 'yaml']);
-    expect(settings).toContain('watchNamespaces: [sluice-system]');
+    expect(settings).toContain("watchNamespaces: ['.']");
   });
 
   test('in another namespace, with another image: one small overlay', async () => {

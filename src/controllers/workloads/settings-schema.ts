@@ -28,7 +28,7 @@ export interface Placement {
 }
 
 export interface Settings {
-  /** Namespaces whose OtelPlugins and ExportScripts are served; empty: all. */
+  /** Namespaces whose OtelPlugins and ExportScripts are served; empty: all. `.` is the operator's own: see `watchedNamespaces`. */
   readonly watchNamespaces: readonly string[];
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug' };
   /** `http://HOST:PORT` of OTLP/gRPC for Sluice's own metrics and traces; empty: nowhere. */
@@ -78,7 +78,7 @@ export interface Settings {
     readonly resources: Resources;
     /** A volume claim of this size for ledger and spool; empty: an emptyDir. */
     readonly storage: { readonly size: Quantity; readonly className: string; readonly emptyDirLimit: Quantity };
-    /** CIDRs that destinations may lie in although they are refused otherwise: link-local, metadata, the API server. */
+    /** CIDRs that destinations may lie in although they are refused otherwise: link-local, metadata services, the address of the API server's Service. */
     readonly allowedEndpointRanges: readonly string[];
   };
 }
@@ -174,6 +174,11 @@ const namespace: JsonSchema = {
   pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
   [WHAT]: 'the name of a namespace',
 };
+const watchedNamespace: JsonSchema = {
+  ...namespace,
+  pattern: '^([a-z0-9]([-a-z0-9]*[a-z0-9])?|[.])$',
+  [WHAT]: "the name of a namespace, or '.' for the operator's own",
+};
 const secretName: JsonSchema = { type: 'string', maxLength: 253, pattern: `^${NAME}$`, [WHAT]: 'the name of a Secret' };
 /** Only the form; addresses are checked by a rule. */
 const cidr: JsonSchema = {
@@ -213,7 +218,7 @@ const placement = (tolerations: readonly Toleration[]): Readonly<Record<keyof Pl
 });
 
 export const settingsSchema: JsonSchema = object<Settings>({
-  watchNamespaces: list(namespace, 'a list of namespaces', 50),
+  watchNamespaces: list(watchedNamespace, 'a list of namespaces', 50),
   log: section<Settings['log']>({ level: oneOf(['error', 'warn', 'info', 'debug'], 'info') }),
   telemetry: section<Settings['telemetry']>({
     endpoint: text(

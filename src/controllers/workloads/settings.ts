@@ -226,6 +226,11 @@ export function parseSettings(text: string, file: string): SettingsResult {
   return broken.length === 0 ? { ok: true, settings: values } : { ok: false, problems: broken };
 }
 
+/** The namespaces to watch, by name; empty: all. `own`: the operator's, which no name can be mistaken for. */
+export const watchedNamespaces = ({ watchNamespaces }: Settings, own: string): readonly string[] => [
+  ...new Set(watchNamespaces.map((name) => (name === '.' ? own : name))),
+];
+
 /** One line for people: `sluice.yaml:12:16: collector.tableBudget must be a number of bytes such as 256Mi`. */
 export const problemText = ({ file, line, column, path, message }: SettingsProblem): string =>
   `${file}:${String(line)}:${String(column)}: ${path === '' ? 'the file' : path} ${message}`;
