@@ -2,7 +2,7 @@
 // that changed) goes at once, a bounded number at a time; counters go when there is room: so many a second in all, each
 // object at most so often. A status is made when it is written, and of what was written only hashes are kept: there may be ten
 // thousand objects. Each change costs what is due, not what waits.
-import { hash } from 'node:crypto';
+import { digest } from '../model/digest.ts';
 import { createDueHeap, type HeapPlace } from '../schedule/due-heap.ts';
 
 export interface StatusChange {
@@ -182,7 +182,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     withdraw(entry);
     const status = options.make(entry.name);
     if (status === undefined) return;
-    const text = hash('sha256', JSON.stringify(status), 'base64url');
+    const text = digest(JSON.stringify(status));
     const { urgentKey } = entry;
     if (text === entry.writtenHash) {
       entry.writtenUrgentKey = urgentKey;
@@ -217,7 +217,8 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       const pause = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(entry.failures - 1, 10));
       entry.notBeforeMs = nowMs() + pause * (0.5 + options.random() / 2);
       entry.isAgain = true;
-      options.onError(name, error);
+      // whoever leads next writes it
+      if (!isOver) options.onError(name, error);
     } finally {
       inFlight -= 1;
       entry.isWriting = false;
@@ -258,7 +259,8 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     seed: (key, urgentKey) => void seeds.set(key, urgentKey),
     changed(key, { urgentKey, minIntervalMs }) {
       const entry = open(key);
-      entry.urgentKey = urgentKey;
+      // not a second text that is equal
+      entry.urgentKey = urgentKey === entry.writtenUrgentKey ? entry.writtenUrgentKey : urgentKey;
       entry.minIntervalMs = minIntervalMs;
       touch(entry);
     },

@@ -47,7 +47,6 @@ test('of a script neither text nor status is kept, but the text is at hand for t
     runNow: 'once',
     problem: undefined,
     spec: { window: '10s', maxRows: 100_000, script: { inlineHash: hashOfText('import px') } },
-    conditions: 'Ready True Scheduled 2026-01-01T00:00:00Z 3',
   });
   expect(texts.take(hashOfText('import px'))).toBe('import px');
   expect(texts.take(hashOfText('import px'))).toBeUndefined();
@@ -59,7 +58,7 @@ test('a text is put for the compiler once, and not with each change of a status'
   const first = slimScript(script(), texts);
   texts.take(hash);
   const later = slimScript(script({ status: {} }), texts, first);
-  expect([texts.has(hash), later.spec === first.spec, later.conditions]).toEqual([false, true, '']);
+  expect([texts.has(hash), later.spec === first.spec, later.conditionsHash]).toEqual([false, true, '']);
   // another generation with the same text
   const metadata = { name: 's', namespace: 'shop', uid: 'u', generation: 4 };
   const spec = { pluginRef: { name: 'q' }, script: { inline: 'import px' } };

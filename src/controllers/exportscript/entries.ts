@@ -2,6 +2,7 @@
 // of its last reconcile, from which its status is made whenever it is written.
 import type { CompileResult } from '../../model/run.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
+import { packRecord, unpackRecord } from './record-memory.ts';
 import { NEW_RECORD, type ScriptRecord } from './track.ts';
 
 /** What the last reconcile found. */
@@ -28,6 +29,7 @@ export interface ScriptEntry {
   before: { readonly generation: number; readonly compiled: CompileResult | undefined } | undefined;
   /** The runtime does not know its text any more: it is to be given again. */
   isForgotten: boolean;
+  /** Made anew each time that it is asked for: what is held is a text. */
   record: ScriptRecord;
   /** `packConditions` of what was made last, or of what an earlier leader wrote. */
   conditions: string;
@@ -45,14 +47,44 @@ export interface ScriptEntries {
   get(key: string): ScriptEntry | undefined;
   byUid(uid: string): ScriptEntry | undefined;
   /** The entry of that very object; one of an object that had the name before is forgotten. */
-  open(
-    key: string,
-    uid: string,
-    conditions: string,
-  ): { readonly entry: ScriptEntry; readonly replaced: ScriptEntry | undefined };
+  open(key: string, uid: string): { readonly entry: ScriptEntry; readonly replaced: ScriptEntry | undefined };
   forget(key: string): ScriptEntry | undefined;
   all(): Iterable<ScriptEntry>;
   readonly size: number;
+}
+
+const NONE: readonly never[] = [];
+const PACKED_NEW_RECORD = packRecord(NEW_RECORD);
+
+class StoredEntry implements ScriptEntry {
+  readonly uid: string;
+  readonly key: string;
+  view: ScriptView | undefined = undefined;
+  compileKey: string | undefined = undefined;
+  compiled: CompileResult | undefined = undefined;
+  before: ScriptEntry['before'] = undefined;
+  isForgotten = false;
+  conditions = '';
+  writtenHash: string | undefined = undefined;
+  writtenAtMs = 0;
+  deliveredUntil: string | undefined = undefined;
+  manual: ScriptEntry['manual'] = undefined;
+  manualRunning: string | undefined = undefined;
+  isReady = false;
+  private packed = PACKED_NEW_RECORD;
+
+  constructor(key: string, uid: string) {
+    this.key = key;
+    this.uid = uid;
+  }
+
+  get record(): ScriptRecord {
+    return unpackRecord(this.packed);
+  }
+
+  set record(record: ScriptRecord) {
+    this.packed = packRecord(record);
+  }
 }
 
 /** `resumed`: what an earlier leader's status said, by uid; each is taken once. */
@@ -71,28 +103,11 @@ export function createScriptEntries(resumed: Map<string, Partial<ScriptEntry>>):
   return {
     get: (key) => entries.get(key),
     byUid: (uid) => uids.get(uid),
-    open(key, uid, conditions) {
+    open(key, uid) {
       const known = entries.get(key);
       if (known?.uid === uid) return { entry: known, replaced: undefined };
       const replaced = forget(key);
-      const entry: ScriptEntry = {
-        uid,
-        key,
-        view: undefined,
-        compileKey: undefined,
-        compiled: undefined,
-        before: undefined,
-        isForgotten: false,
-        record: NEW_RECORD,
-        conditions,
-        writtenHash: undefined,
-        writtenAtMs: 0,
-        deliveredUntil: undefined,
-        manual: undefined,
-        manualRunning: undefined,
-        isReady: false,
-        ...resumed.get(uid),
-      };
+      const entry = Object.assign(new StoredEntry(key, uid), resumed.get(uid));
       resumed.delete(uid);
       entries.set(key, entry);
       uids.set(uid, entry);
@@ -110,5 +125,6 @@ export function createScriptEntries(resumed: Map<string, Partial<ScriptEntry>>):
 export function slimCompiled({ scriptHash, diagnostics }: CompileResult): CompileResult {
   const errors = diagnostics.filter(({ severity }) => severity === 'error');
   const warnings = diagnostics.filter(({ severity }) => severity === 'warning');
-  return { scriptHash, outputs: [], diagnostics: [...errors.slice(0, 20), ...warnings.slice(0, 1)] };
+  const kept = [...errors.slice(0, 20), ...warnings.slice(0, 1)];
+  return { scriptHash, outputs: NONE, diagnostics: kept.length === 0 ? NONE : kept };
 }

@@ -81,10 +81,10 @@ export function createFirstLook(options: FirstLookOptions): FirstLook {
   }
 
   /** One that never had a status has nothing to go on from; where its text is here it is newer than this term. */
-  function isItsTurn({ metadata, spec, conditions }: SlimScript): boolean {
+  function isItsTurn({ metadata, spec, conditionsHash }: SlimScript): boolean {
     if (reading?.hasRead(metadata.uid) === true) return true;
     const hash = spec?.script.inlineHash;
-    return reading !== undefined && conditions === '' && (hash === undefined || texts.has(hash));
+    return reading !== undefined && conditionsHash === '' && (hash === undefined || texts.has(hash));
   }
 
   function deliverEarly(key: string): void {

@@ -1,7 +1,7 @@
-// An ExportScript from the API server -> what the operator keeps of it: no script text, no status but a memory of its
-// conditions. Ten thousand of them are held. Pure.
+// An ExportScript from the API server -> what the operator keeps of it: no script text, no status but a hash of its
+// conditions. Ten thousand of them are held, and what is the same in many is held once.
 import { hash as hashOf } from 'node:crypto';
-import { packConditions, hashConditions } from '../../crds/condition-memory.ts';
+import { hashConditions } from '../../crds/condition-memory.ts';
 import type { ExportScriptSpec } from '../../crds/export-script.ts';
 import { problemText, validateExportScript } from '../../crds/validate.ts';
 import type { KubeObject, OwnerReference } from '../../kube/types.ts';
@@ -27,8 +27,7 @@ export interface SlimScript extends KubeObject {
   readonly spec: SlimSpec | undefined;
   readonly problem: string | undefined;
   readonly runNow: string | undefined;
-  /** `packConditions` and `hashConditions` of its status. */
-  readonly conditions: string;
+  /** `hashConditions` of its status; empty where it has none. */
   readonly conditionsHash: string;
 }
 
@@ -106,7 +105,7 @@ export function slimScript(object: KubeObject, texts: ScriptTexts, before?: Slim
   const status: unknown = Reflect.get(object, 'status');
   const conditions: unknown = isRecord(status) ? status['conditions'] : undefined;
   const token = metadata.annotations?.[RUN_NOW];
-  const { name, namespace = '', uid = '', generation = 1, creationTimestamp = '' } = known?.metadata ?? metadata;
+  const { name, namespace = '', uid = '', generation = 1 } = known?.metadata ?? metadata;
   return {
     metadata: {
       name,
@@ -114,15 +113,13 @@ export function slimScript(object: KubeObject, texts: ScriptTexts, before?: Slim
       uid,
       generation,
       resourceVersion: metadata.resourceVersion ?? '',
-      creationTimestamp,
       ...(metadata.deletionTimestamp === undefined ? {} : { deletionTimestamp: metadata.deletionTimestamp }),
       ...(metadata.ownerReferences === undefined ? {} : { ownerReferences: metadata.ownerReferences.map(slimOwner) }),
     },
     spec,
     problem,
     runNow: token === undefined || token === '' ? undefined : token.slice(0, TOKEN_CHARS_MAX),
-    conditions: packConditions(conditions),
-    conditionsHash: hashConditions(conditions),
+    conditionsHash: Array.isArray(conditions) && conditions.length > 0 ? hashConditions(conditions) : '',
   };
 }
 
@@ -134,11 +131,31 @@ function specOf(
   const checked = validateExportScript({ ...object, status: undefined });
   if (!checked.ok) return { spec: undefined, problem: problemText(checked.problems) };
   const { spec } = checked.value;
-  const { inline, ...script } = spec.script;
-  if (inline === undefined) return { spec: { ...spec, script }, problem: undefined };
+  const { script, ...others } = spec;
+  const { inline, ...named } = script;
+  const rest = shareMembers(others);
+  if (inline === undefined) return { spec: { ...rest, script: named }, problem: undefined };
   const inlineHash = hashOfText(inline);
   if (before?.spec?.script.inlineHash !== inlineHash) texts.put(inlineHash, inline);
-  return { spec: { ...spec, script: { inlineHash } }, problem: undefined };
+  return { spec: { ...rest, script: { inlineHash } }, problem: undefined };
+}
+
+const SHARED_MAX = 1000;
+const shared = new Map<string, unknown>();
+
+/** The same object with members that others have, too: plugin, window, catch-up and the like differ little among thousands. */
+function shareMembers<T extends object>(object: T): T {
+  const members = Object.entries(object).map(([name, value]: [string, unknown]) => {
+    if (typeof value !== 'string' && !isRecord(value)) return [name, value];
+    const key = JSON.stringify(value);
+    const known = shared.get(key);
+    if (known !== undefined) return [name, known];
+    if (shared.size >= SHARED_MAX) shared.clear();
+    shared.set(key, value);
+    return [name, value];
+  });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same members with equal values
+  return Object.fromEntries(members) as T;
 }
 
 /** The text of an inline script in an object that the API server gave. */
