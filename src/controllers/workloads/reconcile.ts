@@ -66,7 +66,7 @@ const AGAIN_MIN_MS = 1000;
 interface Gathered {
   readonly inputs: Inputs;
   readonly isUninstalling: boolean;
-  readonly children: ReadonlyMap<string, KubeObject>;
+  readonly children: Map<string, KubeObject>;
 }
 
 const labelled = (pods: Iterable<KubeObject & ObservedPod>, component: Component): ObservedPod[] => {
@@ -116,15 +116,7 @@ export function workloadReconciler(options: WorkloadsOptions): WorkloadReconcile
   async function find(kind: string, name: string, signal: AbortSignal): Promise<KubeObject | undefined> {
     const isCurrent = (await writes.get(kind)?.settled(namespace, name, signal)) !== false;
     const known = stores.children.get(kind)?.get(namespace, name);
-    if (known !== undefined && isCurrent) return known;
-    const type = typeOf.get(kind);
-    if (type === undefined) return undefined;
-    try {
-      return { ...(await client.get<KubeObject>(type, namespace, name, { signal })), kind };
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    return known !== undefined && isCurrent ? known : readLive(kind, name, signal);
   }
 
   async function gather(signal: AbortSignal): Promise<Gathered | undefined> {
@@ -155,7 +147,32 @@ export function workloadReconciler(options: WorkloadsOptions): WorkloadReconcile
     return { inputs, isUninstalling, children };
   }
 
-  const certificatesOf = async ({
+  /** As the API server has it now. */
+  async function readLive(kind: string, name: string, signal: AbortSignal): Promise<KubeObject | undefined> {
+    const type = typeOf.get(kind);
+    if (type === undefined) return undefined;
+    try {
+      return { ...(await client.get<KubeObject>(type, namespace, name, { signal })), kind };
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async function certificatesOf(gathered: Gathered, signal: AbortSignal): Promise<CertificateChange | undefined> {
+    const change = await certificatesFrom(gathered);
+    if (change === undefined || change.notes.length === 0) return change;
+    // after an outage the stores have what was there before it, and what is to be issued may have been issued
+    const { children } = gathered;
+    for (const name of SECRET_NAMES) {
+      const secret = await readLive('Secret', name, signal);
+      if (secret === undefined) children.delete(childKey('Secret', name));
+      else children.set(childKey('Secret', name), secret);
+    }
+    return certificatesFrom(gathered);
+  }
+
+  const certificatesFrom = async ({
     inputs,
     isUninstalling,
     children,
@@ -267,7 +284,7 @@ export function workloadReconciler(options: WorkloadsOptions): WorkloadReconcile
       tellHealth({ replicas: options.settings().runtime.replicas }, NO_DEPLOYMENT);
       return { status: 'requeue', afterMs: UNWELL_AGAIN_MS };
     }
-    const certificates = await certificatesOf(gathered);
+    const certificates = await certificatesOf(gathered, signal);
     const decision = decide(gathered.inputs, certificates?.secrets ?? [], {
       ...gathered,
       runtimePods: labelled(stores.pods.all(), 'runtime'),

@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { desiredChildren } from '../../../src/controllers/workloads/decide.ts';
 import { ownedPart } from '../../../src/controllers/workloads/write-child.ts';
+import { createStore } from '../../../src/kube/store.ts';
 import type { KubeObject } from '../../../src/kube/types.ts';
 import { clusterMissing } from '../../cluster/binaries.ts';
 import { waitFor } from '../../cluster/instance.ts';
@@ -210,6 +211,36 @@ describeCluster('objects of the operator on an API server', () => {
       },
       WAIT_MS,
     );
+  });
+
+  test('C30: what a store that lags behind lacks is not issued twice', async () => {
+    const secrets = CHILDREN.filter(([kind]) => kind === 'Secret').map(([, name]) => name);
+    const versions = (): Promise<unknown[]> =>
+      Promise.all(secrets.map(async (name) => (await world.get('Secret', name))?.metadata.resourceVersion));
+    const before = createStore<KubeObject>();
+    const list = before.replace();
+    for (const secret of world.stores.children.get('Secret')?.all() ?? []) list.add(secret);
+    list.commit();
+    const [, first] = await versions();
+    world.aheadMs += 26 * 3_600_000;
+    world.workloads.look();
+    await waitFor('the daily renewal', async () => (await versions())[1] !== first, WAIT_MS);
+    await world.settled();
+    const renewed = await versions();
+    const written = world.written().length;
+    await world.workloads.stop(0);
+    world.lead(before);
+    await waitFor('the look', () => world.workloads.busy === 0, WAIT_MS);
+    expect(await versions()).toEqual(renewed);
+    expect(
+      world
+        .written()
+        .slice(written)
+        .filter((what) => what.includes('secrets/')),
+    ).toEqual([]);
+    await world.workloads.stop(0);
+    world.lead();
+    await world.settled();
   });
 
   test('C25: nothing is made or changed while the Deployment is being deleted', async () => {

@@ -44,8 +44,8 @@ export interface World {
   readonly stores: WorkloadStores;
   /** Of the present term. */
   readonly workloads: Workloads;
-  /** Begins a term, at first and after the end of the last one. */
-  lead(): void;
+  /** Begins a term, at first and after the end of the last one; with `secrets` as what its store has of them. */
+  lead(secrets?: Store<KubeObject>): void;
   /** Who listens to the stores now. */
   listeners(): number;
   /** Of each term something that all its parts hold. */
@@ -106,12 +106,13 @@ export async function startWorld(name: string): Promise<World> {
     nodes: counted(followed.nodes),
   };
   const terms: WeakRef<object>[] = [];
-  const start = (): Workloads => {
+  const start = (secrets?: Store<KubeObject>): Workloads => {
     const own = { ...client };
     terms.push(new WeakRef(own));
     return startWorkloads({
       client: own,
-      stores,
+      stores:
+        secrets === undefined ? stores : { ...stores, children: new Map([...stores.children, ['Secret', secrets]]) },
       namespace: NAMESPACE,
       version: '0.1.0',
       settings: () => settings,
@@ -141,8 +142,8 @@ export async function startWorld(name: string): Promise<World> {
     get workloads() {
       return workloads;
     },
-    lead: () => {
-      workloads = start();
+    lead: (secrets) => {
+      workloads = start(secrets);
     },
     listeners: () => listening,
     terms,
