@@ -158,7 +158,8 @@ function start(
       signal(identity, 'SIGTERM');
       while (isRunning() && Date.now() < end) await pause(20);
       signal(identity, 'SIGKILL');
-      while (isRunning()) await pause(10);
+      // a process whose first thread is a zombie may have others that still hold its ports: it is gone when it can be reaped
+      while (child.exitCode === null && child.signalCode === null) await pause(10);
     },
   };
 }
