@@ -89,6 +89,11 @@ export function createExecution(options: ExecutionOptions): Execution {
     if (isManual) answerManual(entry, manualText(outcome));
   }
 
+  /** The window before the script's first is finished like any other now. */
+  function noteFirst(entry: Entry, { end }: Interval): void {
+    if (entry.firstStart !== undefined && end <= entry.firstStart) entry.firstStart = undefined;
+  }
+
   function count(entry: Entry, state: ScriptState, work: Interval, result: RunResult): void {
     entry.state = markCancelled(state);
     if (result.status === 'overlap') return splitUncounted(entry, work, result.committed);
@@ -104,6 +109,7 @@ export function createExecution(options: ExecutionOptions): Execution {
   function settle(entry: Entry, work: Work, result: RunResult, isManual: boolean): void {
     const { state } = entry;
     if (state === undefined) return;
+    if (result.status === 'committed' || result.status === 'overlap') noteFirst(entry, work);
     if (work.kind === 'count') return count(entry, state, work, result);
     settleUnsure(entry, work);
     switch (result.status) {

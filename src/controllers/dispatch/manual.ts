@@ -21,12 +21,9 @@ export function answerManual({ manual }: Entry, outcome: string): void {
 
 /**
  * Whether the window is finished: then it must not be asked of the script's runtime, whose ledger may not be the one that
- * has it. The window before a script's first counts as finished, and was never run.
+ * has it. The window before a script's first counts as finished, and was never run: until it is, it is not answered.
  */
 export function isAnswered(entry: Entry, { finishedUntil, ahead }: ScriptState, window: Interval): boolean {
-  if (entry.firstStart !== undefined && window.end <= entry.firstStart) {
-    entry.firstStart = undefined;
-    return false;
-  }
+  if (entry.firstStart !== undefined && window.end <= entry.firstStart) return false;
   return window.end <= finishedUntil || (window.start >= finishedUntil && overlapsAny(ahead, window));
 }
