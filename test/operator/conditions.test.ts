@@ -361,7 +361,7 @@ describeCluster('what users see', () => {
           script: { inline: i === 42 ? 'import px\npx.no_such_function()\n' : tickScript(`many-${i}`) },
         }),
       );
-      await world.apply(...many);
+      await world.createScripts(...many);
       const mine = async () => (await world.scripts()).filter(({ metadata }) => metadata.name.startsWith('many-'));
       await waitFor(
         'a hundred scripts',

@@ -1,21 +1,23 @@
-// Several operators of which one leads, and the one that leads is killed or halted again and again. SLUICE_SOAK=1: a hundred
+// Several operators of which one leads, and the one that leads is killed or halted again and again. `make faults`: a hundred
 // scripts with windows of 10 s, for ten minutes (operator.md, definition of done 4).
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { CONFIG_MAPS, type ConfigMap } from '../../src/kube/resources.ts';
+import { CONFIG_MAPS, LEASES, type ConfigMap, type Lease } from '../../src/kube/resources.ts';
 import { clusterMissing } from '../cluster/binaries.ts';
 import { pause, waitFor } from '../cluster/instance.ts';
+import { IS_LONG_FORM } from './long-form.ts';
 import { conditionOf, plugin, script, type PluginObject, type ScriptObject } from './objects.ts';
 import type { Operator } from './operator-process.ts';
 import { gapsAndRepeats } from './received.ts';
 import { gapsAndOverlaps } from './runtime-process.ts';
 import { watchStatuses, type StatusWatch } from './status-watch.ts';
-import { startWorld, SYSTEM, type World } from './world.ts';
+import { SHORT_LEASE, startWorld, SYSTEM, type World } from './world.ts';
 
-const IS_SOAK = process.env['SLUICE_SOAK'] === '1';
-const SCRIPTS = IS_SOAK ? 100 : 20;
-const WINDOW_S = IS_SOAK ? 10 : 2;
-const KILLS = IS_SOAK ? 40 : 5;
-jest.setTimeout(IS_SOAK ? 20 * 60_000 : 180_000);
+const SCRIPTS = IS_LONG_FORM ? 100 : 20;
+const WINDOW_S = IS_LONG_FORM ? 10 : 2;
+/** The leader is killed that often, and then on until the time is over. */
+const KILLS = 5;
+const KILLING_MS = IS_LONG_FORM ? 600_000 : 0;
+jest.setTimeout(IS_LONG_FORM ? 20 * 60_000 : 180_000);
 const describeCluster = clusterMissing === undefined ? describe : describe.skip;
 /** Printed where something fails. */
 const SEED = Number(process.env['SLUICE_SEED'] ?? Date.now() % 1_000_000);
@@ -37,12 +39,8 @@ describeCluster('several operators', () => {
     const many = Array.from({ length: SCRIPTS }, (_, i) =>
       script(`s-${i}`, i % 2 === 0 ? SYSTEM : 'default', 'p', { window: `${WINDOW_S}s` }),
     );
-    await world.apply(
-      plugin('p', SYSTEM, world.receiver.endpoint),
-      plugin('p', 'default', world.receiver.endpoint),
-      ...many,
-    );
-    await Promise.all([start(), start(), start()]);
+    await world.apply(plugin('p', SYSTEM, world.receiver.endpoint), plugin('p', 'default', world.receiver.endpoint));
+    await Promise.all([world.createScripts(...many), start(), start(), start()]);
     await waitFor(
       'all scripts to be delivered',
       async () => (await world.scripts()).every((one) => conditionOf(one, 'Delivered')?.status === 'True'),
@@ -66,20 +64,16 @@ describeCluster('several operators', () => {
 
   let started = 0;
   async function start(): Promise<void> {
-    const operator = await world.operator({ name: `op-${started++}` });
+    const operator = await world.operator({
+      name: `op-${started++}`,
+      ...(IS_LONG_FORM ? {} : { settings: SHORT_LEASE }),
+    });
     await operator.ready();
     alive.push(operator);
   }
   const holder = async (): Promise<Operator | undefined> => {
-    const identity = await world.kubectl([
-      'get',
-      'lease',
-      'sluice-operator',
-      '-n',
-      SYSTEM,
-      '-o',
-      'jsonpath={.spec.holderIdentity}',
-    ]);
+    const lease = await world.client.get<Lease>(LEASES, SYSTEM, 'sluice-operator');
+    const identity = lease.spec?.holderIdentity ?? '';
     return alive.find(({ name }) => identity.startsWith(`${name}_`));
   };
   async function leader(): Promise<Operator> {
@@ -130,10 +124,12 @@ describeCluster('several operators', () => {
     'S4, S10, R29: the leader is killed at any moment, again and again',
     told(async () => {
       const checkpoints = watchCheckpoints();
-      for (let kill = 0; kill < KILLS; kill++) {
+      const end = Date.now() + KILLING_MS;
+      let kills = 0;
+      for (; kills < KILLS || Date.now() < end; kills++) {
         const victim = await leader();
         // anywhere in its work: while it takes over, reconciles, runs, writes
-        await pause(Math.floor(random() * (kill % 2 === 0 ? 300 : 2500)));
+        await pause(Math.floor(random() * (kills % 2 === 0 ? 300 : 2500)));
         await victim.kill();
         alive.splice(alive.indexOf(victim), 1);
         await start();
@@ -147,7 +143,7 @@ describeCluster('several operators', () => {
       expect(checkpoints.wentBack()).toEqual([]);
       const epochs = [...new Set(world.runtime.committed().map(({ epoch }) => epoch))];
       process.stdout.write(
-        `MEASURED: ${KILLS} leaders killed, ${SCRIPTS} scripts of ${WINDOW_S} s, ${epochs.length} epochs, ${world.runtime.committed().length} windows\n`,
+        `MEASURED: ${kills} leaders killed, ${SCRIPTS} scripts of ${WINDOW_S} s, ${epochs.length} epochs, ${world.runtime.committed().length} windows\n`,
       );
       expect(epochs.length).toBeGreaterThan(1);
     }),

@@ -1,7 +1,7 @@
 // `sluice operator` as a process outside of the cluster, with a service account's rights and runtimes that run already.
 import { freePort } from '../cluster/control-plane.ts';
 import { GiveUp, waitFor } from '../cluster/instance.ts';
-import { jsonLines, startProcess, type Process } from './processes.ts';
+import { jsonLineReader, startProcess, type Process } from './processes.ts';
 
 export interface LogLine {
   readonly level: string;
@@ -14,7 +14,7 @@ export interface LogLine {
 export interface Operator extends Process {
   readonly name: string;
   /** Lines of its log. */
-  log(): LogLine[];
+  log(): readonly LogLine[];
   /** Resolves with the first line, of those after the `from`-th, that `isWanted`. */
   logged(isWanted: (line: LogLine) => boolean, from?: number): Promise<LogLine>;
   /** Status and body of a path of its health port; status 0 where nobody answers. */
@@ -75,14 +75,14 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     }
   };
   const metrics = async (): Promise<string> => (await ask(metricsPort, '/metrics')).body;
-  const log = (): LogLine[] => jsonLines<LogLine>(child.stderr());
+  const log = jsonLineReader(() => child.stderr()) as () => readonly LogLine[];
   const stillThere = (): void => {
     if (!child.isRunning) throw new GiveUp(`${name} has ended:\n${child.stderr().slice(-3000)}`);
   };
   async function logged(isWanted: (line: LogLine) => boolean, from = 0): Promise<LogLine> {
     let found: LogLine | undefined;
     const look = (): boolean => {
-      found = log().slice(from).find(isWanted);
+      found = log().find((line, i) => i >= from && isWanted(line));
       if (found === undefined) stillThere();
       return found !== undefined;
     };

@@ -45,16 +45,27 @@ export function startProcess(command: readonly string[], env: Readonly<Record<st
   };
 }
 
-/** The JSON objects in it, one a line; what is none, and a line that is being written, is left out. */
-export function jsonLines<T>(text: string): T[] {
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .flatMap((line) => {
-      try {
-        return line.startsWith('{') ? [JSON.parse(line) as T] : [];
-      } catch {
-        return [];
+/**
+ * Reads a text that grows at its end: the JSON objects in it so far, one a line, each read once. What is none, and a line that is
+ * being written, is left out.
+ */
+export function jsonLineReader(text: () => string): () => readonly unknown[] {
+  const found: unknown[] = [];
+  let readTo = 0;
+  return () => {
+    const all = text();
+    const end = all.lastIndexOf('\n') + 1;
+    if (end > readTo) {
+      for (const line of all.slice(readTo, end).split('\n')) {
+        if (!line.startsWith('{')) continue;
+        try {
+          found.push(JSON.parse(line));
+        } catch {
+          // somebody's braces
+        }
       }
-    });
+      readTo = end;
+    }
+    return found;
+  };
 }

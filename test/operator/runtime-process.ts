@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../cluster/control-plane.ts';
 import { GiveUp, waitFor } from '../cluster/instance.ts';
-import { jsonLines, startProcess, type Process } from './processes.ts';
+import { jsonLineReader, startProcess, type Process } from './processes.ts';
 import type { RuntimeLine } from './runtime-child.ts';
 
 export interface RuntimeProcess {
@@ -11,7 +11,7 @@ export interface RuntimeProcess {
   readonly address: string;
   readonly process: Process;
   /** What it was asked for, in all its lives. */
-  lines(): RuntimeLine[];
+  lines(): readonly RuntimeLine[];
   /** Starts it (again). */
   start(): Promise<void>;
   kill(): Promise<void>;
@@ -40,7 +40,7 @@ export async function startRuntime(dir: string, namespaces: readonly string[]): 
       60_000,
     );
   await listening();
-  const lines = (): RuntimeLine[] => jsonLines<RuntimeLine>(earlier + child.stdout());
+  const lines = jsonLineReader(() => earlier + child.stdout()) as () => readonly RuntimeLine[];
   return {
     address: `127.0.0.1:${port}`,
     get process() {
@@ -54,7 +54,8 @@ export async function startRuntime(dir: string, namespaces: readonly string[]): 
       >[],
     async start() {
       if (child.isRunning) return;
-      earlier += child.stdout();
+      // a line that it was killed in stays one by itself
+      earlier += `${child.stdout()}\n`;
       child = begin();
       await listening();
     },

@@ -14,10 +14,8 @@ describeCluster('the texts of many scripts', () => {
   beforeAll(async () => {
     world = await startWorld({ name: 'texts' });
     const names = Array.from({ length: SCRIPTS }, (_, i) => `many-${i}`);
-    await world.apply(
-      plugin('p', SYSTEM, world.receiver.endpoint),
-      ...names.map((name) => script(name, SYSTEM, 'p', { window: '1h' })),
-    );
+    await world.apply(plugin('p', SYSTEM, world.receiver.endpoint));
+    await world.createScripts(...names.map((name) => script(name, SYSTEM, 'p', { window: '1h' })));
   }, 120_000);
   afterAll(() => world.stop(), 60_000);
 
