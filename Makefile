@@ -8,7 +8,7 @@ endif
 BIN := node_modules/.bin
 JEST := NODE_OPTIONS="--experimental-vm-modules --disable-warning=ExperimentalWarning" $(BIN)/jest
 
-.PHONY: help setup demo demo-cluster test test-setup unit fuzz soak bench lint types format probe image clean
+.PHONY: help setup demo demo-cluster test test-setup unit fuzz faults soak bench lint types format probe image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ unit: ## the jest suites only: make unit T=test/pxl
 
 fuzz: ## the property and fuzz tests with many more runs: make fuzz RUNS=20000
 	@SLUICE_FUZZ_RUNS=$(or $(RUNS),20000) $(JEST) $(T)
+
+faults: test-setup ## an operator under faults, each for as long as it takes to believe it (25 minutes)
+	@SLUICE_FAULTS=long $(JEST) --maxWorkers=4 $(or $(T),test/operator/faults test/operator/outages test/operator/leaders test/operator/crash)
 
 soak: test-setup ## faults at random on real nodes: make soak MINUTES=30
 	@SLUICE_SOAK=$(or $(MINUTES),30) $(JEST) --runInBand test/e2e-cluster/soak
