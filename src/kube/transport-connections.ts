@@ -1,7 +1,8 @@
 // Two pools for one API server: short requests, and watches, so that hundreds of watches never stand before a status write.
 // Both are made anew when TLS material changes; what still runs on the old ones ends by itself.
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Credentials, KubeAccess, TlsMaterial } from './config.ts';
+import { HttpAgent, requestOn } from './http-dispatcher.ts';
 import { connectThrough } from './transport-proxy.ts';
 
 export interface Connections {
@@ -50,7 +51,7 @@ function pool(access: KubeAccess, connections: number | null): Pool {
         open.add(current.dispatcher);
       }
       const { dispatcher } = current;
-      return { request: (options) => dispatcher.request({ ...options, origin: access.server }) };
+      return { request: (options) => requestOn(dispatcher, { ...options, origin: access.server }) };
     },
     close: async () => {
       await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));
@@ -62,5 +63,5 @@ function makeDispatcher(access: KubeAccess, tls: TlsMaterial, connections: numbe
   const connect = { ...tls, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS, timeout: 10_000 };
   const shared = { connections, allowH2: false, pipelining: 1, keepAliveTimeout: 30_000 };
   const { proxyUrl } = access;
-  return new Agent({ ...shared, connect: proxyUrl === undefined ? connect : connectThrough(proxyUrl, connect) });
+  return new HttpAgent({ ...shared, connect: proxyUrl === undefined ? connect : connectThrough(proxyUrl, connect) });
 }

@@ -3,7 +3,8 @@
 import { request as requestByHttp } from 'node:http';
 import { request as requestByHttps } from 'node:https';
 import type { Socket } from 'node:net';
-import { buildConnector } from 'undici';
+import type { buildConnector } from 'undici';
+import { makeConnector } from './http-dispatcher.ts';
 
 /** @throws for a URL that is none of an HTTP proxy. */
 export function connectThrough(proxyUrl: string, tls: buildConnector.BuildOptions): buildConnector.connector {
@@ -12,7 +13,7 @@ export function connectThrough(proxyUrl: string, tls: buildConnector.BuildOption
     throw new Error("the kubeconfig's proxy-url must be http:// or https://");
   }
   const request = proxy.protocol === 'http:' ? requestByHttp : requestByHttps;
-  const secure = buildConnector(tls);
+  const secure = makeConnector(tls);
   const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   return (options, callback) => {
     const port = options.port || (options.protocol === 'https:' ? '443' : '80');
