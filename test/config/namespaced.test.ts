@@ -1,5 +1,5 @@
 // config/namespaced as an overlay of somebody's own renders it.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -7,9 +7,6 @@ import { describe, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { parseSettings, watchedNamespaces } from '../../src/controllers/workloads/settings.ts';
 import { binary, clusterMissing } from '../cluster/binaries.ts';
-
-const kubectl = (): string =>
-  spawnSync('kubectl', ['version', '--client']).status === 0 ? 'kubectl' : binary('kubernetes', 'kubectl');
 
 interface Rendered {
   readonly kind: string;
@@ -25,7 +22,7 @@ function render(overlay: object): Rendered[] {
     mkdirSync(own);
     const base = relative(own, join(process.cwd(), 'config', 'namespaced'));
     writeFileSync(join(own, 'kustomization.yaml'), JSON.stringify({ ...overlay, resources: [base] }));
-    const text = execFileSync(kubectl(), ['kustomize', own], { encoding: 'utf8' });
+    const text = execFileSync(binary('kubernetes', 'kubectl'), ['kustomize', own], { encoding: 'utf8' });
     return parseAllDocuments(text).map((document) => document.toJS() as Rendered);
   } finally {
     rmSync(folder, { recursive: true });
