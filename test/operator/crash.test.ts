@@ -39,6 +39,10 @@ describeCluster('an operator that is killed at any of its waits', () => {
     const token = await world.kubectl(['create', 'token', 'sluice-operator', '-n', SYSTEM, '--duration', '2h']);
     kubeconfig = proxy.kubeconfig(join(world.dir, 'proxy.conf'), token.trim());
     await world.apply(plugin('p', SYSTEM, world.receiver.endpoint), script('s', SYSTEM, 'p'));
+    // from here on there is something to go on from
+    const first = await start();
+    await world.scriptIs('s', 'Delivered', 'True/Acknowledged');
+    await first.kill();
   }, 600_000);
   afterAll(async () => {
     await world?.stop();
