@@ -175,7 +175,10 @@ export async function until<T>(
     } catch (error) {
       cause = error;
     }
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1000} s`, { cause });
+    if (Date.now() > end) {
+      const said = cause instanceof Error ? `: ${cause.message}` : '';
+      throw new Error(`${what}: not within ${timeoutMs / 1000} s${said}`, { cause });
+    }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -10,7 +10,7 @@ import { GRID_MS, shopCounts, type ShopCounts } from './shops.ts';
 import { seams, type ScriptRecord } from './statuses.ts';
 import { stretchesOf } from './truth.ts';
 
-const REASONS = /^(NodesMissing|SourcesBlind|DataExpired|RowsTruncated)$/;
+const REASONS = /^(NodesMissing|SourcesBlind|EventsLost|DataExpired|RowsTruncated)$/;
 
 export interface Verdict {
   /** Windows left out, overlapping or finished twice, by the statuses and by the ledger. */

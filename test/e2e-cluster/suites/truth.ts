@@ -10,7 +10,7 @@ import type { HistoryEntry } from '../statuses.ts';
 
 /** Window of the samples. */
 const WINDOW_MS = 10_000;
-const REQUESTS = 700;
+const REQUESTS = 400;
 
 const SAMPLE = 'sluice-system/slow-requests';
 const HTTP = 'sluice-system/collector-http-metrics';
