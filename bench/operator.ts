@@ -1,10 +1,11 @@
 // One operator and many ExportScripts on a real kube-apiserver: memory, cold start, steady CPU, start skew, event loop. The
 // runtime is a stub (operator-stub-agent.ts), since the question is what the operator costs.
 //   node bench/operator.ts [SCRIPTS] [WINDOW_SECONDS] [STEADY_SECONDS]
+// SLUICE_BENCH_NODE: more flags for the operator's node, SLUICE_BENCH_HOLD: seconds for which all stays up at the end, for a profiler.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,6 +77,9 @@ const cpuOf = (pid: number): number => {
     .split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 };
+
+/** Seconds that all cores together were idle since the start of the machine. */
+const idleSeconds = (): number => Number(readFileSync('/proc/stat', 'utf8').split(/\s+/)[4]) / 100;
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
 const plane = await startControlPlane({ name: 'bench', lifeMs: 3_600_000 });
@@ -164,7 +168,7 @@ try {
   execFileSync('cp', [plane.caFile, join(folder, 'ca.crt')]);
   const inside = `mount -t tmpfs tmpfs /run && mkdir -p ${account} && cp ${folder}/token ${folder}/namespace ${folder}/ca.crt ${account}/ && exec "$@"`;
   const { hostname: host, port: apiPort } = new URL(plane.url);
-  const begun = performance.now();
+  const [begun, idleBefore] = [performance.now(), idleSeconds()];
   const operator = spawn(
     'unshare',
     [
@@ -175,6 +179,7 @@ try {
       'sh',
       process.execPath,
       '--max-semi-space-size=4',
+      ...(process.env['SLUICE_BENCH_NODE'] ?? '').split(' ').filter((flag) => flag !== ''),
       join(folder, 'dist', 'main.js'),
       'operator',
       '--settings',
@@ -205,27 +210,38 @@ try {
       )
     );
   };
-  // read by the server-side table's cheapest form would say less: all of it, but seldom
+  // its own count tells when it is time to look: reading ten thousand objects again and again would be the load itself
+  const statusWrites = (text: string): number =>
+    Number(/^sluice_status_writes_total\{urgency="urgent"\} (\S+)$/m.exec(text)?.[1] ?? 0);
   let firstMs: number | undefined;
+  let [coldSeconds, coldCpu, idleShare] = [Number.NaN, Number.NaN, Number.NaN];
   for (;;) {
+    await sleep(500);
+    const writes = await fetch(`http://127.0.0.1:${metrics}/metrics`).then(
+      async (reply) => statusWrites(await reply.text()),
+      () => 0,
+    );
+    if (performance.now() - begun > 300_000) throw new Error(`only ${writes} statuses written after five minutes`);
+    if (writes > 0) firstMs ??= performance.now() - begun;
+    if (writes < scripts) continue;
+    coldSeconds = (performance.now() - begun) / 1000;
+    coldCpu = cpuOf(pid);
+    idleShare = (idleSeconds() - idleBefore) / coldSeconds / availableParallelism();
     let [ready, token] = [0, undefined as string | undefined];
     do {
       const part = await client.list<KubeObject>(TYPE, {
         namespace: 'default',
-        limit: 2000,
+        limit: 500,
         ...(token === undefined ? {} : { continue: token }),
       });
       ready += part.items.filter(isWritten).length;
       token = part.continue;
     } while (token !== undefined);
-    if (ready > 0) firstMs ??= performance.now() - begun;
     if (ready >= scripts) break;
-    if (performance.now() - begun > 300_000) throw new Error(`only ${ready} statuses after five minutes`);
-    await sleep(500);
+    await sleep(1000);
   }
-  const coldSeconds = (performance.now() - begun) / 1000;
   say(
-    `cold start: ${coldSeconds.toFixed(1)} s to all statuses = ${Math.round(scripts / coldSeconds)} objects/s with the start (first seen after ${((firstMs ?? 0) / 1000).toFixed(1)} s); API server's own ceiling ${Math.round(ceilingRate)} status writes/s`,
+    `cold start: ${coldSeconds.toFixed(1)} s to all statuses = ${Math.round(scripts / coldSeconds)} objects/s with the start (first seen after ${((firstMs ?? 0) / 1000).toFixed(1)} s); API server's own ceiling ${Math.round(ceilingRate)} status writes/s; till then the operator took ${coldCpu.toFixed(1)} s of CPU, and the machine was idle for ${(100 * idleShare).toFixed(0)} %`,
   );
 
   await sleep(Math.max(15_000, windowSeconds * 1000));
@@ -240,6 +256,10 @@ try {
   }
   const seconds = (performance.now() - steadyBegun) / 1000;
   const { rss, peak } = memoryOf(pid);
+  if (process.env['SLUICE_BENCH_HOLD'] !== undefined) {
+    say(`operator is process ${pid}, metrics on ${metrics}`);
+    await sleep(Number(process.env['SLUICE_BENCH_HOLD']) * 1000);
+  }
   say(
     `steady for ${seconds.toFixed(0)} s: RSS ${rss.toFixed(0)} MB (peak ${peak.toFixed(0)}), CPU ${((cpuOf(pid) - cpuBefore) / seconds).toFixed(3)} cores, ${(runs / seconds).toFixed(0)} runs/s of ${(scripts / windowSeconds).toFixed(0)} due`,
   );

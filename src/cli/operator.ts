@@ -1,5 +1,6 @@
 // sluice operator: leader-elected; follows the two kinds, plans, asks the runtimes, and deploys what the settings want.
 import { hostname } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { followObjects } from '../controllers/follow-object.ts';
 import { durationMs, startSettings, watchedNamespaces } from '../controllers/workloads/settings.ts';
 import { startWorkloadStores } from '../controllers/workloads/stores.ts';
@@ -51,6 +52,12 @@ Ends at SIGTERM or SIGINT within 20 seconds.
 /** Runs that are under way may take that long when the process ends; statuses and checkpoints are written after them. */
 const DRAIN_MS = 15_000;
 
+/**
+ * By how many percent the heap grows before it is collected again. What is held of ten thousand scripts is held for weeks; V8 by
+ * itself would let garbage of the same size gather beside it (bench/operator.ts; docs/scale.md).
+ */
+const HEAP_GROWING_PERCENT = 30;
+
 /** What is followed and served goes on until all else has ended, however that ends. */
 interface Lasting {
   readonly signal: AbortSignal;
@@ -59,6 +66,7 @@ interface Lasting {
 
 async function serve(argv: readonly string[], io: CommandIo): Promise<number> {
   const options = parseOperatorOptions(argv, io.env);
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const end = new AbortController();
   const closing: (() => unknown)[] = [];
   try {

@@ -104,7 +104,7 @@ export async function startLeading(options: LeadingOptions): Promise<Leading> {
   const listener = scriptListener({
     entries,
     nowMs: () => Number(options.now() / 1_000_000n),
-    onChange: (entry) => void (hasBegun && statuses.script(entry)),
+    onChange: (entry) => void (hasBegun && statuses.recorded(entry)),
     onUnknown: (key) => scripting.enqueue(key, 'background'),
     onFault,
   });

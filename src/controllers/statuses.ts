@@ -2,6 +2,7 @@
 // the writer, and written again where somebody else changed them.
 import { setImmediate } from 'node:timers/promises';
 import { reviewAtMs } from '../crds/attempt.ts';
+import { boundScriptStatus } from '../crds/status-bounds.ts';
 import { hashConditions, packConditions, unpackConditions } from '../crds/condition-memory.ts';
 import { API_VERSION } from '../crds/parts.ts';
 import type { Fault } from '../crds/script-conditions.ts';
@@ -26,6 +27,8 @@ import type { WorkloadHealth } from './workloads/health.ts';
 export interface Statuses {
   /** Looks again; returns in how many ms its conditions change by the mere passing of time. */
   script(entry: ScriptEntry): number | undefined;
+  /** A run or a delivery has changed its record: looks again soon, once for all that come together. */
+  recorded(entry: ScriptEntry): void;
   scriptGone(entry: ScriptEntry): void;
   plugin(entry: PluginEntry): number | undefined;
   pluginGone(entry: PluginEntry): void;
@@ -79,7 +82,9 @@ const COUNTERS_PER_SECOND = 20;
 /** A watch brings our own write later than its answer; before that nothing can be told. */
 const HEAL_AFTER_MS = 5000;
 const PLUGIN_INTERVAL_MS = 1000;
-const COUNT_AFTER_MS = 100;
+const COUNT_AFTER_MS = 250;
+/** A window's result and its destination's answer mostly come within it. */
+const RECORDS_AFTER_MS = 200;
 const SCRIPTS_PER_TURN = 100;
 
 export function createStatuses(options: StatusesOptions): Statuses {
@@ -162,7 +167,7 @@ export function createStatuses(options: StatusesOptions): Statuses {
     if (status === undefined) return undefined;
     tell('ExportScript', entry.key, entry.uid, conditionsBefore(entry.conditions), status.conditions);
     remember(entry, status);
-    return status;
+    return boundScriptStatus(status);
   }
 
   /** Another object of that name may be there already, and be looked at in a moment. */
@@ -281,14 +286,25 @@ export function createStatuses(options: StatusesOptions): Statuses {
     toCount.clear();
   }
 
-  /** All scripts, some at a time: ten thousand at once would hold up the event loop. */
-  async function allScripts(): Promise<void> {
-    const keys = [...entries.all()].map(({ key }) => key);
+  /** Some at a time: ten thousand at once would hold up the event loop. */
+  async function lookAt(keys: readonly string[]): Promise<void> {
     for (const [i, key] of keys.entries()) {
       if (i % SCRIPTS_PER_TURN === SCRIPTS_PER_TURN - 1) await setImmediate();
       const entry = entries.get(key);
       if (entry !== undefined) script(entry);
     }
+  }
+
+  const onLookFault = (error: unknown): void => options.onFault('looking at scripts', error);
+  const recorded = new Set<string>();
+  let recording: NodeJS.Timeout | undefined;
+
+  function takeRecorded(): string[] {
+    clearTimeout(recording);
+    recording = undefined;
+    const keys = [...recorded];
+    recorded.clear();
+    return keys;
   }
 
   const allPlugins = (): void => {
@@ -297,6 +313,10 @@ export function createStatuses(options: StatusesOptions): Statuses {
 
   return {
     script,
+    recorded({ key }) {
+      recorded.add(key);
+      recording ??= setTimeout(() => void lookAt(takeRecorded()).catch(onLookFault), RECORDS_AFTER_MS);
+    },
     scriptGone(entry) {
       writer.forget(`ExportScript/${entry.key}`);
       heldByState.delete(entry.uid);
@@ -324,7 +344,7 @@ export function createStatuses(options: StatusesOptions): Statuses {
     },
     runtimesChanged() {
       allPlugins();
-      allScripts().catch((error: unknown) => options.onFault('looking at all scripts', error));
+      lookAt([...entries.all()].map(({ key }) => key)).catch(onLookFault);
     },
     seed: (key, urgentKey) => writer.seed(`ExportScript/${key}`, urgentKey),
     heal(kind, key, later) {
@@ -341,7 +361,11 @@ export function createStatuses(options: StatusesOptions): Statuses {
       else writer.overwritten(`${kind}/${key}`);
     },
     async stop(graceMs) {
-      if (graceMs > 0) countAll();
+      const keys = takeRecorded();
+      if (graceMs > 0) {
+        await lookAt(keys);
+        countAll();
+      }
       clearTimeout(counting);
       await writer.stop(graceMs);
     },

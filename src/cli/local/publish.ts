@@ -1,6 +1,7 @@
 // Statuses out: computed by the pure functions of crds and controllers, shown by the view and written to the state folder.
 import type { ScriptProgress } from '../../controllers/dispatch/contract.ts';
 import { scheduleOfDesired, type Desired, type DesiredPlugin, type DesiredScript } from '../../controllers/desired.ts';
+import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { exportScriptStatus, heldUp } from '../../controllers/exportscript/status.ts';
 import { NEW_RECORD, type ScriptRecord } from '../../controllers/exportscript/track.ts';
 import type { ManifestProblem } from '../../crds/manifest.ts';
@@ -167,7 +168,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     for (const script of desired.scripts) {
       const { uid, object } = script;
       const entry = entries.get(uid);
-      const status = exportScriptStatus({
+      const full = exportScriptStatus({
         generation: object.metadata.generation ?? 1,
         suspended: object.spec.suspend ?? false,
         plugin: script.pluginFault,
@@ -182,6 +183,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
         previous: scripts.get(uid),
         nowMs: nowMs(),
       });
+      const status = boundScriptStatus(full);
       scripts.set(uid, status);
       write('ExportScript', script, status);
     }

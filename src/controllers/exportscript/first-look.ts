@@ -123,7 +123,11 @@ export function createFirstLook(options: FirstLookOptions): FirstLook {
     async reconcile(key, ofKey) {
       const [namespace = '', name = ''] = key.split('/');
       const script = scripts.get(namespace, name);
-      if (script !== undefined && !isItsTurn(script)) return;
+      if (script !== undefined && !isItsTurn(script)) {
+        // made anew under that name since its page was read: that page need not wait for it
+        lookedAt(key);
+        return;
+      }
       try {
         await options.reconcile(key, ofKey);
       } finally {

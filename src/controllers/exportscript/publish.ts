@@ -1,7 +1,6 @@
 // A script's entry -> the status to write, and what of it a user waits for. Pure.
 import { packConditions, unpackConditions } from '../../crds/condition-memory.ts';
 import { pendingScriptConditions, type Fault } from '../../crds/script-conditions.ts';
-import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, NO_TOTALS, type Condition, type ExportScriptStatus } from '../../crds/status.ts';
 import { digest } from '../../model/digest.ts';
 import { boundaryAfter } from '../../schedule/window.ts';
@@ -20,7 +19,7 @@ export interface ScriptWorld {
 
 const isPending = (fault: Fault | undefined): boolean => fault?.reason === 'Pending';
 
-/** Undefined: nothing is known that would be better than what was written. */
+/** Not yet bounded to what may be written. Undefined: nothing is known that would be better than what was written. */
 export function scriptStatusOf(entry: ScriptEntry, world: ScriptWorld): ExportScriptStatus | undefined {
   const { view, record } = entry;
   if (view === undefined) return undefined;
@@ -51,7 +50,7 @@ export function scriptStatusOf(entry: ScriptEntry, world: ScriptWorld): ExportSc
     previous: { conditions: previous, deliveredUntil: entry.deliveredUntil },
     nowMs: world.nowMs,
   });
-  return entry.manual === undefined ? status : boundScriptStatus({ ...status, lastManualRun: entry.manual });
+  return entry.manual === undefined ? status : { ...status, lastManualRun: entry.manual };
 }
 
 function pendingStatus({ view }: ScriptEntry, nowMs: number): ExportScriptStatus {

@@ -1,5 +1,4 @@
 // A script's facts and its record -> the status that users read. Pure.
-import { boundScriptStatus } from '../../crds/status-bounds.ts';
 import { mergeConditions, type ExportScriptStatus, type KeptCondition } from '../../crds/status.ts';
 import { scriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import type { CompileResult } from '../../model/run.ts';
@@ -42,7 +41,7 @@ export function heldUp({ consecutiveFailures, lastError }: ScriptRecord): Fault 
   return code.startsWith('State') ? { reason: code, message } : undefined;
 }
 
-/** The whole status; `previous` keeps transition times. */
+/** The whole status, not yet bounded to what may be written; `previous` keeps transition times. */
 export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   const { record, compiled, nowMs } = input;
   const fault = compiled === undefined ? undefined : compileFault(compiled);
@@ -72,7 +71,7 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
   // of a script that cannot run now the last is still true
   const deliveredUntil =
     input.deliveredUntil === undefined ? input.previous?.deliveredUntil : formatTime(input.deliveredUntil, 3);
-  return boundScriptStatus({
+  return {
     observedGeneration: input.generation,
     scriptHash: compiled?.scriptHash ?? '',
     conditions: mergeConditions(previous, conditions, input.generation, new Date(nowMs).toISOString()),
@@ -87,5 +86,5 @@ export function exportScriptStatus(input: StatusInput): ExportScriptStatus {
       : { nextWindow: { start: formatTime(input.nextWindow.start, 3), end: formatTime(input.nextWindow.end, 3) } }),
     ...(lastError === undefined ? {} : { lastError }),
     history: record.history,
-  });
+  };
 }
