@@ -182,6 +182,26 @@ describe('S14 statuses', () => {
     expect(written).toHaveLength(1);
   });
 
+  test.each([0, 1000])(
+    'R27: what fails once the end has come is nobody’s news: whoever leads next writes it (grace of %d ms)',
+    async (graceMs) => {
+      const underWay = Promise.withResolvers<'written'>();
+      let tries = 0;
+      const { time, writer, errors, put } = bench(() => {
+        tries += 1;
+        return underWay.promise;
+      });
+      put('a', 'k', 1);
+      await time.settle();
+      const stopped = writer.stop(graceMs);
+      await time.advance(graceMs);
+      await stopped;
+      underWay.reject(new Error('this process is not the leader'));
+      await time.advance(600_000);
+      expect([tries, errors]).toEqual([1, []]);
+    },
+  );
+
   test('whatever happens, the last status of each object is written in the end, and limits hold', async () => {
     const step = fc.record({
       key: fc.integer({ min: 0, max: 5 }),
