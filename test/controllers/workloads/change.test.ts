@@ -2,6 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { LEAVING_SINCE } from '../../../src/controllers/workloads/decide.ts';
+import { PODS } from '../../../src/kube/resources.ts';
+import type { KubeObject, ResourceType } from '../../../src/kube/types.ts';
 import { clusterMissing } from '../../cluster/binaries.ts';
 import { waitFor } from '../../cluster/instance.ts';
 import { NAMESPACE, startWorld, WAIT_MS, type World } from './world.ts';
@@ -15,14 +17,42 @@ describeCluster('the workloads on an API server', () => {
   }, 600_000);
   afterAll(() => world?.stop());
 
-  test('C31: one with a field that cannot be changed is made anew, with an event', async () => {
+  test('C31: a StatefulSet that gains a claim is made anew, and its pods are made anew with it, with an event', async () => {
+    interface PodWithVolumes extends KubeObject {
+      readonly spec: { readonly volumes: readonly { readonly name: string; readonly [source: string]: unknown }[] };
+    }
+    const pod = async (): Promise<PodWithVolumes | undefined> =>
+      (await world.admin.list(PODS as ResourceType<PodWithVolumes>, { namespace: NAMESPACE })).items.find(
+        ({ metadata }) => metadata.name === 'sluice-runtime-0',
+      );
+    const stateOf = (one: PodWithVolumes | undefined): object | undefined =>
+      one?.spec.volumes.find(({ name }) => name === 'state');
+    await waitFor('the pod', async () => (await pod()) !== undefined, WAIT_MS);
+    const [set, before] = [await world.get('StatefulSet', 'sluice-runtime'), await pod()];
+    expect(stateOf(before)).toHaveProperty('emptyDir');
     world.apply('runtime: {storage: {size: 1Gi}}');
     await waitFor(
       'the claim',
       async () => 'volumeClaimTemplates' in (await world.specOf('StatefulSet', 'sluice-runtime').catch(() => ({}))),
       WAIT_MS,
     );
-    expect(world.events).toContainEqual(expect.objectContaining({ reason: 'ImmutableFieldChanged', action: 'Delete' }));
+    const claims = { claimName: 'state-sluice-runtime-0' };
+    await waitFor('a pod with it', async () => 'persistentVolumeClaim' in (stateOf(await pod()) ?? {}), WAIT_MS);
+    const [setNow, now] = [await world.get('StatefulSet', 'sluice-runtime'), await pod()];
+    expect(stateOf(now)).toEqual({ name: 'state', persistentVolumeClaim: claims });
+    expect(setNow?.metadata.uid).not.toBe(set?.metadata.uid);
+    expect(now?.metadata.uid).not.toBe(before?.metadata.uid);
+    expect(now?.metadata.ownerReferences).toEqual([expect.objectContaining({ uid: setNow?.metadata.uid })]);
+    await world.plane.kubectl(['get', 'pvc', claims.claimName, '-n', NAMESPACE]);
+    expect(world.events).toContainEqual({
+      type: 'Warning',
+      reason: 'ImmutableFieldChanged',
+      action: 'Delete',
+      note: 'StatefulSet sluice-runtime has a field that cannot be changed; it is made anew',
+    });
+  });
+
+  test('C31: one that loses its claim is made anew, and its pods are left to its update', async () => {
     world.apply('');
     await waitFor(
       'no claim',
@@ -32,6 +62,10 @@ describeCluster('the workloads on an API server', () => {
       },
       WAIT_MS,
     );
+    expect(world.events.filter(({ reason }) => reason === 'ImmutableFieldChanged').map(({ note }) => note)).toEqual([
+      expect.stringMatching(/made anew$/),
+      expect.stringMatching(/made anew and keeps its pods$/),
+    ]);
     await world.settled();
   });
 

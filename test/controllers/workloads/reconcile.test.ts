@@ -193,6 +193,60 @@ describeCluster('objects of the operator on an API server', () => {
     await world.settled();
   });
 
+  test('X13: a certificate is in use once it is kept, whatever else cannot be written, and not before', async () => {
+    /** Without the right to do these; the API server itself has heard of it. */
+    const forbid = async (verb: string, resource: string, name: string): Promise<void> => {
+      const get = ['get', 'role', 'sluice-operator', '-n', NAMESPACE, '-o', 'json'];
+      const role = JSON.parse(await world.plane.kubectl(get)) as { rules: { resources: string[]; verbs: string[] }[] };
+      const rules = role.rules.map((rule) =>
+        rule.resources.includes(resource) ? { ...rule, verbs: rule.verbs.filter((one) => one !== verb) } : rule,
+      );
+      await world.plane.kubectl(['replace', '-f', '-'], { input: { ...role, rules } });
+      const account = `--as=system:serviceaccount:${NAMESPACE}:sluice-operator`;
+      const ask = ['auth', 'can-i', verb, `${resource}/${name}`, '-n', NAMESPACE, account];
+      await waitFor(
+        `no right to ${verb} ${name}`,
+        () =>
+          world.plane.kubectl(ask).then(
+            () => false,
+            () => true,
+          ),
+        WAIT_MS,
+      );
+    };
+    const kept = async (): Promise<string> => {
+      const { data } = (await world.get('Secret', 'sluice-operator-tls')) as unknown as {
+        data: Record<string, string>;
+      };
+      return Buffer.from(data['tls.crt'] ?? '', 'base64').toString();
+    };
+    const inUse = (): string | undefined => world.tls.at(-1)?.certificate;
+    const [before, told] = [await kept(), world.tls.length];
+    expect(inUse()).toBe(before);
+    // what is not wanted is removed before anything is written
+    await forbid('delete', 'networkpolicies', 'sluice-runtime');
+    world.aheadMs += 26 * 3_600_000;
+    world.apply('network: {policies: false}');
+    await waitFor('the fault', () => world.health?.runtime.fault?.reason === 'NotApplied', WAIT_MS);
+    expect(world.health?.runtime.fault?.message).toMatch(
+      /^NetworkPolicy sluice-(collector|runtime) cannot be written: .*forbidden/,
+    );
+    expect(await kept()).not.toBe(before);
+    expect([inUse(), world.tls.length]).toEqual([await kept(), told + 1]);
+    const renewed = await kept();
+    await forbid('patch', 'secrets', 'sluice-operator-tls');
+    world.aheadMs += 26 * 3_600_000;
+    world.apply('');
+    const isOfSecret = (): boolean => world.health?.runtime.fault?.message.startsWith('Secret ') === true;
+    await waitFor('the fault of a Secret', isOfSecret, WAIT_MS);
+    expect([await kept(), inUse(), world.tls.length]).toEqual([renewed, renewed, told + 1]);
+    await world.plane.kubectl(['apply', '-k', 'config/default']);
+    world.workloads.look();
+    await waitFor('the renewal', async () => (await kept()) !== renewed && inUse() === (await kept()), WAIT_MS);
+    await world.settled();
+    expect(world.tls).toHaveLength(told + 2);
+  });
+
   test('R30: of a term that has ended nothing is left with the stores, and nothing of it is kept', async () => {
     const listening = world.listeners();
     await world.workloads.stop(0);
