@@ -32,7 +32,7 @@ beforeAll(async () => {
     place.write(`manifests/${name}.yaml`, manifest(name));
     place.write(`manifests/${name}s.yaml`, script(name));
   }
-  writeFileSync(join(place.dir, 'traffic.slrec'), traffic({ seconds: 5 }).bytes);
+  writeFileSync(join(place.dir, 'traffic.slrec'), traffic({ seconds: 60 }).bytes);
   local = startLocal({
     manifests: folder,
     state: join(place.dir, 'state'),
