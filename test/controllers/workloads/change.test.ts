@@ -8,6 +8,13 @@ import { clusterMissing } from '../../cluster/binaries.ts';
 import { waitFor } from '../../cluster/instance.ts';
 import { NAMESPACE, startWorld, WAIT_MS, type World } from './world.ts';
 
+interface PodWithVolumes extends KubeObject {
+  readonly spec: { readonly volumes: readonly { readonly name: string; readonly [source: string]: unknown }[] };
+}
+
+const stateOf = (pod: PodWithVolumes | undefined): object | undefined =>
+  pod?.spec.volumes.find(({ name }) => name === 'state');
+
 const describeCluster = clusterMissing === undefined ? describe : describe.skip;
 
 describeCluster('the workloads on an API server', () => {
@@ -17,16 +24,12 @@ describeCluster('the workloads on an API server', () => {
   }, 600_000);
   afterAll(() => world?.stop());
 
+  const pod = async (): Promise<PodWithVolumes | undefined> =>
+    (await world.admin.list(PODS as ResourceType<PodWithVolumes>, { namespace: NAMESPACE })).items.find(
+      ({ metadata }) => metadata.name === 'sluice-runtime-0',
+    );
+
   test('C31: a StatefulSet that gains a claim is made anew, and its pods are made anew with it, with an event', async () => {
-    interface PodWithVolumes extends KubeObject {
-      readonly spec: { readonly volumes: readonly { readonly name: string; readonly [source: string]: unknown }[] };
-    }
-    const pod = async (): Promise<PodWithVolumes | undefined> =>
-      (await world.admin.list(PODS as ResourceType<PodWithVolumes>, { namespace: NAMESPACE })).items.find(
-        ({ metadata }) => metadata.name === 'sluice-runtime-0',
-      );
-    const stateOf = (one: PodWithVolumes | undefined): object | undefined =>
-      one?.spec.volumes.find(({ name }) => name === 'state');
     await waitFor('the pod', async () => (await pod()) !== undefined, WAIT_MS);
     const [set, before] = [await world.get('StatefulSet', 'sluice-runtime'), await pod()];
     expect(stateOf(before)).toHaveProperty('emptyDir');
@@ -62,6 +65,7 @@ describeCluster('the workloads on an API server', () => {
       },
       WAIT_MS,
     );
+    await waitFor('a pod without it', async () => 'emptyDir' in (stateOf(await pod()) ?? {}), WAIT_MS);
     expect(world.events.filter(({ reason }) => reason === 'ImmutableFieldChanged').map(({ note }) => note)).toEqual([
       expect.stringMatching(/made anew$/),
       expect.stringMatching(/made anew and keeps its pods$/),
