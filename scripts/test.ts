@@ -27,7 +27,9 @@ interface JestReport {
 /** These watch the whole machine by the probe: one after the other, so that none sees another's servers. */
 const LIVE = 'test/(probe/|collector/live|e2e/(nginx|restarts|bad-probe))';
 /** Real Kubernetes nodes, whose eBPF sees the whole machine too. */
-const NODES = 'test/(cluster/cluster\\.|e2e-cluster/)';
+const NODES = 'test/(cluster/cluster\\.|e2e-cluster/(?!soak))';
+/** `make soak`. */
+const SOAK = 'test/e2e-cluster/soak';
 /** Most files with an API server of their own. */
 const CONTROL_PLANE = 'test/(cluster/(?!cluster\\.)|kube/|controllers/|operator/)';
 const only = process.argv.slice(2);
@@ -58,7 +60,10 @@ const still: readonly Check[] = [
 ];
 const probe: Check = { name: 'probe', command: ['make', '--no-print-directory', '-C', 'probe', 'test'] };
 // many of them wait for windows to end more than they work
-const tests = jest('tests', ['--maxWorkers=3', `--testPathIgnorePatterns=${LIVE}|${NODES}|${CONTROL_PLANE}`]);
+const tests = jest('tests', [
+  '--maxWorkers=3',
+  `--testPathIgnorePatterns=${[LIVE, NODES, CONTROL_PLANE, SOAK].join('|')}`,
+]);
 // these wait, too: for leases to run out and for windows to end
 const controlPlane = jest('control plane', ['--maxWorkers=4', `--testPathPatterns=${CONTROL_PLANE}`]);
 const live = jest('live', ['--runInBand', `--testPathPatterns=${LIVE}`]);
