@@ -104,6 +104,7 @@ const dispatcher: Dispatcher = createDispatcher({
           bytes: 1000,
           attempts: 1,
           windowDelivered: true,
+          windowRepeated: false,
         }),
       );
       return { status: 'committed', outcome, delivered: false };

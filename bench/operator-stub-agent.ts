@@ -49,7 +49,16 @@ const backend: RunBackend = {
     const { uid, start, end } = request;
     if (end - start === windowNs) late.push(Date.now() - Number((end + spreadNs(uid, windowNs)) / 1_000_000n));
     committed.set(uid, { start: committed.get(uid)?.start ?? start, end, delivered: true });
-    const done = { metricPoints: 10, spans: 5, logs: 0, rejected: 0, bytes: 2000, attempts: 1, windowDelivered: true };
+    const done = {
+      metricPoints: 10,
+      spans: 5,
+      logs: 0,
+      rejected: 0,
+      bytes: 2000,
+      attempts: 1,
+      windowDelivered: true,
+      windowRepeated: false,
+    };
     waiting.push({ uid, start, end, batch: 0, outcome: 'acknowledged', ...done });
     news.resolve();
     return { status: 'committed', outcome: outcomeOf(request), delivered: false };

@@ -182,6 +182,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     lanes,
     laneOf,
     listener,
+    meters,
     find: (uid) => checkpoint?.find(uid),
     noted,
     withdraw: (entry) => planning.withdraw(entry),

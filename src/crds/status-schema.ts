@@ -93,7 +93,9 @@ const totals = object(
     windows: int64('Windows that were finished.'),
     failures: int64('Runs that failed; their windows were tried again.'),
     missed: int64('Windows that were finished without a run.'),
-    repeated: int64('Windows that were sent again because their fate was unknown.'),
+    repeated: int64(
+      'Windows that were sent again because their fate was unknown: the destination may have them twice.',
+    ),
     rows: int64('Rows read.'),
     metrics: int64('Data points acknowledged.'),
     spans: int64('Spans acknowledged.'),

@@ -24,8 +24,17 @@ export interface EncodedRequest extends ItemCounts {
 export type SendOutcome =
   /** Taken. `rejected` items of it were not (partial success); `message` is then the destination's reason, or a warning. */
   | { readonly status: 'sent'; readonly rejected: number; readonly message?: string }
-  /** Not taken, may be taken later; not before `afterMs` where the destination said so. */
-  | { readonly status: 'retry'; readonly code: string; readonly message: string; readonly afterMs?: number }
+  /**
+   * Not taken, may be taken later; not before `afterMs` where the destination said so. `isUnanswered`: it went out and nothing
+   * says whether it was taken all the same.
+   */
+  | {
+      readonly status: 'retry';
+      readonly code: string;
+      readonly message: string;
+      readonly afterMs?: number;
+      readonly isUnanswered?: true;
+    }
   /** Will never be taken. */
   | { readonly status: 'refused'; readonly code: string; readonly message: string }
   /** Too large: its halves may be taken. */

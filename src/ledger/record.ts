@@ -55,6 +55,8 @@ export interface StoredBatch extends NewBatch {
   /** Position within the window, from 0. */
   readonly seq: number;
   readonly attempts: number;
+  /** An attempt of it may be without an answer. */
+  readonly isUnanswered: boolean;
   readonly committedAt: TimeNs;
 }
 
@@ -63,6 +65,8 @@ export interface Verdict {
   readonly outcome: Delivery['outcome'];
   readonly rejected: number;
   readonly attempts: number;
+  /** Taken after an attempt that had no answer. */
+  readonly isRepeated?: true;
   readonly code?: string;
   readonly message?: string;
 }
@@ -107,9 +111,9 @@ export function outcomeOf(text: string): RunOutcome {
   return outcome;
 }
 
-/** The delivery that `toText` wrote; as above. */
+/** The delivery that `toText` wrote; as above. One of an earlier version does not say whether its window was repeated. */
 export function deliveryOf(text: string): Delivery {
-  const delivery: Delivery = parsed(text);
+  const delivery: Delivery = { windowRepeated: false, ...parsed(text) };
   return delivery;
 }
 

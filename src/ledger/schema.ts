@@ -31,6 +31,10 @@ const MIGRATIONS: readonly string[] = [
 
    -- What destinations said and nobody has taken note of yet.
    CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL) STRICT;`,
+
+  // unanswered: an attempt may have been taken without our knowing. repeated: batches that were taken after such a one.
+  `ALTER TABLE batches ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE windows ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;`,
 ];
 
 /**

@@ -7,7 +7,9 @@ export function prepareAll(database: DatabaseSync) {
     setEpoch: database.prepare(
       `INSERT INTO meta (key, value) VALUES ('epoch', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
     ),
-    addWindow: database.prepare('INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?)'),
+    addWindow: database.prepare(
+      'INSERT INTO windows (uid, start, "end", plugin, pending, outcome) VALUES (?, ?, ?, ?, ?, ?)',
+    ),
     window: database.prepare('SELECT outcome, pending FROM windows WHERE uid = ? AND start = ? AND "end" = ?'),
     addBatch: database.prepare(
       `INSERT INTO batches (uid, start, "end", seq, destination, signal, committed, points, spans, logs, attempts, size, bytes)
@@ -19,8 +21,11 @@ export function prepareAll(database: DatabaseSync) {
       'SELECT uid, start, "end", seq, destination, points, spans, logs, attempts, size FROM batches WHERE id = ?',
     ),
     removeBatch: database.prepare('DELETE FROM batches WHERE id = ?'),
-    attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?) WHERE id = ?'),
-    settle: database.prepare('UPDATE windows SET pending = pending - 1 WHERE uid = ? AND start = ? RETURNING pending'),
+    attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?), unanswered = ? WHERE id = ?'),
+    settle: database.prepare(
+      `UPDATE windows SET pending = pending - 1, repeated = repeated + ? WHERE uid = ? AND start = ?
+       RETURNING pending, repeated`,
+    ),
     held: database.prepare(
       'SELECT destination, count(*) AS batches, sum(size) AS bytes FROM batches GROUP BY destination',
     ),

@@ -162,14 +162,18 @@ export function createStore(directory: string, limits: LedgerLimits) {
         spans: Number(row['spans']),
         logs: Number(row['logs']),
         attempts: Number(row['attempts']),
+        isUnanswered: Number(row['unanswered']) !== 0,
         committedAt: timeOf(row['committed']),
       }));
     });
   }
 
-  /** Remembers how often a batch was tried, over restarts too. */
-  function attempted(id: number, attempts: number): void {
-    transaction(false, () => sql.attempted.run(attempts, id));
+  /**
+   * Remembers over restarts how often a batch was tried, and whether an attempt of it may be without an answer. Not synced: a
+   * process that is killed leaves it; a power loss may take the last ones back.
+   */
+  function attempted(id: number, attempts: number, isUnanswered: boolean): void {
+    transaction(false, () => sql.attempted.run(attempts, isUnanswered ? 1 : 0, id));
   }
 
   function settle(id: number, verdict: Verdict): { readonly destination: string; readonly size: number } | undefined {
@@ -177,7 +181,9 @@ export function createStore(directory: string, limits: LedgerLimits) {
     if (row === undefined) return undefined;
     sql.removeBatch.run(id);
     const uid = String(row['uid']);
-    const left = Number(sql.settle.get(uid, timeOf(row['start']))?.['pending'] ?? 0);
+    const isRepeated = verdict.isRepeated === true;
+    const settled = sql.settle.get(isRepeated ? 1 : 0, uid, timeOf(row['start']));
+    const left = Number(settled?.['pending'] ?? 0);
     const delivery: Delivery = {
       uid,
       start: timeOf(row['start']),
@@ -191,6 +197,8 @@ export function createStore(directory: string, limits: LedgerLimits) {
       bytes: Number(row['size']),
       attempts: Math.max(verdict.attempts, Number(row['attempts'])),
       windowDelivered: left === 0,
+      // once a window, however many of its batches it befalls
+      windowRepeated: isRepeated && Number(settled?.['repeated'] ?? 1) === 1,
       ...(verdict.code === undefined ? {} : { code: verdict.code }),
       ...(verdict.message === undefined ? {} : { message: verdict.message }),
     };

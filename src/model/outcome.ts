@@ -60,6 +60,11 @@ export interface Delivery {
   readonly attempts: number;
   /** This was the last batch of its window that was not final: the window is delivered. */
   readonly windowDelivered: boolean;
+  /**
+   * The destination may have (a part of) this window twice: an attempt went out whose answer was cut off by a crash, a time limit or a
+   * broken connection, and a later one was taken. True for one batch of a window at most.
+   */
+  readonly windowRepeated: boolean;
   /** Of a refusal, whole or in part: the stable code of a SendOutcome, e.g. `UNAUTHENTICATED`. */
   readonly code?: string;
   readonly message?: string;

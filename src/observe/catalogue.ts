@@ -75,7 +75,7 @@ export const CATALOGUE: readonly MetricDefinition[] = [
   operator(
     'counter',
     'sluice_windows_repeated_total',
-    'Windows that were run again because a lost disk left their fate unknown.',
+    'Windows that were sent again because a lost disk, a crash or a broken call left their fate unknown.',
   ),
   operator(
     'gauge',

@@ -279,6 +279,7 @@ const DELIVERY = message<Delivery>({
   windowDelivered: flag(12),
   message: optional(text(13, MESSAGE_BYTES_MAX)),
   code: optional(text(14)),
+  windowRepeated: flag(15),
 });
 
 export interface DeliveriesPage {

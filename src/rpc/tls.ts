@@ -109,8 +109,8 @@ async function readFolder(folder: string): Promise<TlsMaterial> {
       throw new TlsError(`${join(folder, name)} cannot be read: ${textOf(error)}`, { cause: error });
     }
   };
-  const [certificate, key, ca] = await Promise.all([read('tls.crt'), read('tls.key'), read('ca.crt')]);
-  return { certificate, key, ca };
+  // One after the other: where several are missing, the same one is always named.
+  return { certificate: await read('tls.crt'), key: await read('tls.key'), ca: await read('ca.crt') };
 }
 
 /**

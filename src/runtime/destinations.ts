@@ -82,7 +82,7 @@ export function createDestinations(options: DestinationsOptions): Destinations {
         options.onDeliveries();
       }
     },
-    attempted: (id, attempts) => ledger.attempted(id, attempts),
+    attempted: (id, attempts, isUnanswered) => ledger.attempted(id, attempts, isUnanswered),
     finished: record,
   };
   const world: DeliveryWorld = {

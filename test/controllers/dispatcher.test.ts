@@ -39,6 +39,7 @@ const delivery = (uid: string, start: TimeNs, end: TimeNs): Delivery => ({
   bytes: 10,
   attempts: 1,
   windowDelivered: true,
+  windowRepeated: false,
 });
 
 const scriptOf = (uid: string): ScheduledScript => ({

@@ -64,6 +64,7 @@ const delivered = (): ScriptRecord => {
     bytes: 10,
     attempts: 1,
     windowDelivered: true,
+    windowRepeated: false,
   });
 };
 
@@ -81,6 +82,7 @@ const refused = (code: string) =>
     bytes: 10,
     attempts: 1,
     windowDelivered: true,
+    windowRepeated: false,
     code,
     message: 'no',
   }) as const;

@@ -44,6 +44,7 @@ const delivery = (n: number, more: Partial<Delivery> = {}): Delivery => ({
   bytes: 500,
   attempts: 1,
   windowDelivered: true,
+  windowRepeated: false,
   ...more,
 });
 
@@ -61,6 +62,12 @@ describe("a script's record", () => {
 
   test('shows a window without anything to send at once', () => {
     expect(onCommitted(NEW_RECORD, outcome(1), true, 0).lastWindow).toMatchObject({ metrics: 0, spans: 0 });
+  });
+
+  test('counts a window that the destination may have twice as repeated', () => {
+    const committed = onCommitted(NEW_RECORD, outcome(1), false, 0);
+    const half = onDelivery(committed, delivery(1, { windowDelivered: false, windowRepeated: true }));
+    expect(onDelivery(half, delivery(1)).totals).toMatchObject({ windows: 1, repeated: 1 });
   });
 
   test('does not count what was refused, and says so', () => {

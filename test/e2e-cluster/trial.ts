@@ -34,7 +34,6 @@ export async function startTrial(product: Product): Promise<Trial> {
   /** What was in the memory of the shops of nodes that crashed. */
   let before: ShopCounts[] = [];
   const crashes: Trouble[] = [];
-  let kills = 0;
   /** What the ledgers said, by uid. */
   const finished = new Map<string, readonly Span[]>();
 
@@ -104,7 +103,6 @@ export async function startTrial(product: Product): Promise<Trial> {
     async killPart(part, node) {
       // right after the blow everything still counts as ready
       const lives = await restarts(part, node);
-      if (part === 'runtime') kills++;
       await killAll(processesOf(cluster, node, part));
       await until(`another life of ${part}`, async () => (await restarts(part, node)) > lives, 60_000);
     },
@@ -117,7 +115,6 @@ export async function startTrial(product: Product): Promise<Trial> {
     async crash(node, meanwhile) {
       const start = Date.now();
       before = joined(before, await shopCounts(cluster));
-      kills++;
       await cluster.crashNode(node);
       await meanwhile();
       await cluster.startNode(node);
@@ -139,6 +136,6 @@ export async function startTrial(product: Product): Promise<Trial> {
     },
     nodeOf: (pod) => podField(pod, '{.spec.nodeName}'),
     verdict: () =>
-      judge({ product, records: SCRIPTS.map(record), fromMs, troubles, kills, crashes, before, ledgers: finished }),
+      judge({ product, records: SCRIPTS.map(record), fromMs, troubles, crashes, before, ledgers: finished }),
   };
 }

@@ -45,11 +45,6 @@ export interface Evidence {
   /** Judged from here on. */
   readonly fromMs: number;
   readonly troubles: readonly Trouble[];
-  /**
-   * How often a runtime was killed. A request whose answer that cut off is sent again, and nobody can know whether it had been
-   * taken: one a destination and kill.
-   */
-  readonly kills: number;
   /** During these, shops lost their memory. */
   readonly crashes: readonly Trouble[];
   /** What shops said before they lost it. */
@@ -75,7 +70,7 @@ export async function judge(evidence: Evidence): Promise<Verdict> {
   const total = (pick: (part: Verdict) => number): number => parts.reduce((sum, part) => sum + pick(part), 0);
   return {
     windows: all(({ windows }) => windows),
-    twice: twiceOf(product, evidence.kills),
+    twice: twiceOf(product),
     counts: all(({ counts: wrong }) => wrong),
     unnamed: all(({ unnamed }) => unnamed),
     seen: {
@@ -172,8 +167,8 @@ export function joined(before: readonly ShopCounts[], now: readonly ShopCounts[]
   });
 }
 
-/** Scripts with more windows that arrived twice than their status counts as repeated and kills explain. */
-function twiceOf({ items, statuses }: Product, kills: number): string[] {
+/** Scripts with more windows that arrived twice than their status counts as repeated. */
+function twiceOf({ items, statuses }: Product): string[] {
   const windows = new Map<string, Set<string>>();
   for (const { script: name, time } of duplicatesOf(items())) {
     const ms = Number(time / 1_000_000n);
@@ -183,9 +178,7 @@ function twiceOf({ items, statuses }: Product, kills: number): string[] {
   }
   return [...windows].flatMap(([name, starts]) => {
     const repeated = statuses.of(name)?.status?.totals.repeated ?? 0;
-    return starts.size <= repeated + kills
-      ? []
-      : [`${name}: ${[...starts].join(', ')}; ${repeated} counted as repeated`];
+    return starts.size <= repeated ? [] : [`${name}: ${[...starts].join(', ')}; ${repeated} counted as repeated`];
   });
 }
 

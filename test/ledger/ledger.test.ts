@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openLedger, type Ledger } from '../../src/ledger/ledger.ts';
 import type { Verdict } from '../../src/ledger/record.ts';
@@ -163,12 +165,55 @@ test('a destination’s batches come in commit order, by pages that hold at leas
 test('attempts are remembered over a restart and reported at least as high as they were', async () => {
   await ledger.commit(window('a', 0, 1));
   const [stored] = await ledger.pending('plugin', 0, 1, 1e6);
-  await ledger.attempted(stored?.id ?? 0, 1);
-  await ledger.attempted(stored?.id ?? 0, 2);
+  const id = stored?.id ?? 0;
+  await ledger.attempted(id, 1, false);
+  await ledger.attempted(id, 2, true);
   await reopen();
-  expect((await ledger.pending('plugin', 0, 1, 1e6))[0]?.attempts).toBe(2);
+  expect((await ledger.pending('plugin', 0, 1, 1e6))[0]).toMatchObject({ attempts: 2, isUnanswered: true });
+  await ledger.attempted(id, 3, false);
+  await reopen();
+  expect((await ledger.pending('plugin', 0, 1, 1e6))[0]).toMatchObject({ attempts: 3, isUnanswered: false });
   await finishAll();
-  expect((await ledger.deliveries(0, 1))[0]?.delivery.attempts).toBe(2);
+  expect((await ledger.deliveries(0, 1))[0]?.delivery).toMatchObject({ attempts: 3, windowRepeated: false });
+});
+
+test('a window is repeated once, however many of its batches are, also when a restart lies in between', async () => {
+  await ledger.commit(window('a', 0, 1, [batch(), batch(), batch(), batch()]));
+  const ids = (await ledger.pending('plugin', 0, 10, 1e6)).map((one) => one.id);
+  const taken = { outcome: 'acknowledged', rejected: 0, attempts: 1 } as const;
+  await ledger.finish(
+    ids.slice(0, 2).map((id, i) => ({ id, verdict: i === 0 ? taken : { ...taken, isRepeated: true } })),
+  );
+  await reopen();
+  await ledger.finish(ids.slice(2).map((id) => ({ id, verdict: { ...taken, isRepeated: true } })));
+  const said = (await ledger.deliveries(0, 10)).map(({ delivery }) => [
+    delivery.windowRepeated,
+    delivery.windowDelivered,
+  ]);
+  expect(said).toEqual([
+    [false, false],
+    [true, false],
+    [false, false],
+    [false, true],
+  ]);
+});
+
+test('a file of the schema before keeps its windows, batches and deliveries', async () => {
+  await ledger.commit(window('a', 0, 1, [batch(), batch()]));
+  const [first] = await ledger.pending('plugin', 0, 1, 1e6);
+  await ledger.finish([{ id: first?.id ?? 0, verdict: { outcome: 'acknowledged', rejected: 0, attempts: 1 } }]);
+  await ledger.close();
+  const file = new DatabaseSync(join(folder.path, 'ledger.db'));
+  file.exec(`ALTER TABLE batches DROP COLUMN unanswered; ALTER TABLE windows DROP COLUMN repeated;
+    UPDATE deliveries SET delivery = json_remove(delivery, '$.windowRepeated'); PRAGMA user_version = 1`);
+  file.close();
+  ledger = await openLedger(folder.path);
+  expect(await ledger.pending('plugin', 0, 9, 1e6)).toMatchObject([{ seq: 1, attempts: 0, isUnanswered: false }]);
+  await finishAll();
+  expect((await ledger.deliveries(0, 9)).map(({ delivery }) => [delivery.batch, delivery.windowRepeated])).toEqual([
+    [0, false],
+    [1, false],
+  ]);
 });
 
 test('a full spool refuses the window whole, keeps room for other destinations, and takes it once there is space', async () => {

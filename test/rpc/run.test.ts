@@ -133,6 +133,7 @@ test('a run over the network is the run in process: compiled, committed, deliver
     end: s(20),
     outcome: 'acknowledged',
     windowDelivered: true,
+    windowRepeated: false,
   });
   expect(await operator.ledger(['uid', 'nobody'])).toEqual(
     new Map([

@@ -80,6 +80,7 @@ await dispatcher.apply([
 ]);
 for await (const delivery of runtime.deliveries(1, new AbortController().signal)) {
   dispatcher.delivered(delivery);
+  if (delivery.windowRepeated) writeSync(1, `repeated ${delivery.start} ${delivery.end}\n`);
   const until = dispatcher.progress('uid')?.deliveredUntil ?? s(0);
   if (until >= s(Number(windows))) break;
 }

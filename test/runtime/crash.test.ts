@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { startReceiver } from '../../src/exporters/otlp/receiver.ts';
 import { temporaryFolder } from '../ledger/samples.ts';
@@ -14,18 +16,29 @@ const random = (below: number): number => {
   return state % below;
 };
 
-test(`no window is lost over kills of the whole process, and none has a wrong number (seed ${seed})`, async () => {
+test(`no window is lost over kills of the whole process, and each that arrives twice is counted (seed ${seed})`, async () => {
   const folder = temporaryFolder();
   const receiver = await startReceiver({ grpc: '127.0.0.1:0' });
   /** Points by their time, in the order of arrival. */
   const points: { readonly time: bigint; readonly value: number }[] = [];
+  /** Called as a request arrives, before its answer. */
+  let onArrival = (): void => undefined;
   receiver.onRequest(({ json }) => {
+    onArrival();
     for (const [, time = '', value = ''] of JSON.stringify(json).matchAll(/"timeUnixNano":"(\d+)","asInt":"(\d+)"/g)) {
       points.push({ time: BigInt(time), value: Number(value) });
     }
   });
+  const repeated: { readonly start: bigint; readonly end: bigint }[] = [];
+  const listen = (output: Readable, onLine: (line: string) => void): void => {
+    createInterface(output).on('line', (line) => {
+      const [what, from = '', to = ''] = line.split(' ');
+      if (what === 'repeated') repeated.push({ start: BigInt(from), end: BigInt(to) });
+      onLine(line);
+    });
+  };
   const began = Date.now();
-  const kills = 4;
+  const kills = 8;
   const windows = 100;
   const args = [join(import.meta.dirname, 'crash-child.ts'), folder.path, String(receiver.ports.grpc), String(began)];
   const start = (until: number) =>
@@ -34,16 +47,22 @@ test(`no window is lost over kills of the whole process, and none has a wrong nu
     const child = start(1_000_000);
     const ended = once(child, 'close');
     let left = 1 + random(8);
-    // Killed some commits after its start, so that every run gets something done.
-    child.stdout.on('data', () => {
+    const count = (): void => {
       left -= 1;
       if (left === 0) child.kill('SIGKILL');
+    };
+    listen(child.stdout, (line) => {
+      // Killed some commits after its start, so that every run gets something done.
+      if (line.startsWith('committed') && i % 2 === 0) count();
     });
+    // Or between a request and its answer: what it held arrives again.
+    onArrival = i % 2 === 0 ? () => undefined : count;
     const [code, signal] = (await ended) as [number | null, string | null];
     expect([code, signal]).toEqual([null, 'SIGKILL']);
   }
   const last = start(windows);
-  last.stdout.resume();
+  onArrival = () => undefined;
+  listen(last.stdout, () => undefined);
   expect(await once(last, 'close')).toEqual([0, null]);
   await receiver.close();
   folder.remove();
@@ -54,6 +73,11 @@ test(`no window is lost over kills of the whole process, and none has a wrong nu
   expect(times.at(-1)).toBeGreaterThanOrEqual(s(windows - 1));
   expect(times.length).toBeGreaterThan(kills);
   expect([...new Set(points.map(({ value }) => value))]).toEqual([10]);
-  // Sent twice only where the answer was lost with the process.
-  expect(points.length - times.length).toBeLessThanOrEqual(kills);
+  // Sent twice only where the answer was lost with the process, and then counted.
+  const twice = points.filter(({ time }, i) => points.findIndex((one) => one.time === time) < i);
+  expect(twice.length).toBeGreaterThanOrEqual(kills / 2);
+  expect(twice.length).toBeLessThanOrEqual(kills);
+  const isCounted = (time: bigint): boolean => repeated.some(({ start: from, end }) => from <= time && time <= end);
+  expect(twice.filter(({ time }) => !isCounted(time))).toEqual([]);
+  expect(repeated.length).toBeLessThanOrEqual(kills);
 });

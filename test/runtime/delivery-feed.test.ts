@@ -20,6 +20,7 @@ const stored = (seq: number): StoredDelivery => ({
     bytes: 1,
     attempts: 1,
     windowDelivered: true,
+    windowRepeated: false,
   },
 });
 

@@ -7,6 +7,7 @@ import { overlapsAny } from '../../schedule/window.ts';
 import { begin, dependsOn, learn, lose, settleDelivery, uidOf, type Entry } from './entry.ts';
 import type { Lane } from './lane.ts';
 import { createLedgerReading } from './ledger-reading.ts';
+import type { Meters } from './meters.ts';
 
 /** Verdicts that were lost on their way are found in the ledger: all scripts in this time, so many at once, for they wait meanwhile. */
 const AUDIT_ROUND_MS = 60_000;
@@ -19,6 +20,7 @@ export interface HearingOptions {
   /** Makes it where it is not there. */
   readonly laneOf: (ordinal: number) => Lane;
   readonly listener: Pick<DispatcherListener, 'delivered'>;
+  readonly meters: Pick<Meters, 'delivered'>;
   readonly find: ProgressBook['find'];
   /** Its progress may have changed. */
   readonly noted: (entry: Entry) => void;
@@ -44,7 +46,7 @@ export interface Hearing {
 }
 
 export function createHearing(options: HearingOptions): Hearing {
-  const { targets, entries, lanes, laneOf, listener, noted, now, onFault } = options;
+  const { targets, entries, lanes, laneOf, listener, meters, noted, now, onFault } = options;
   const read = createLedgerReading({ targets, onHeard: heard, onFault, isStopped: options.isStopped });
 
   function readSoon(lane: Lane): void {
@@ -58,6 +60,7 @@ export function createHearing(options: HearingOptions): Hearing {
 
   function accept(entry: Entry, delivery: Delivery): void {
     settleDelivery(entry, delivery);
+    meters.delivered(delivery);
     listener.delivered(delivery);
   }
 

@@ -1,6 +1,6 @@
 // What the dispatcher counts, by Prometheus names.
 import type { Metrics } from '../../model/metrics.ts';
-import type { RunOutcome } from '../../model/outcome.ts';
+import type { Delivery, RunOutcome } from '../../model/outcome.ts';
 import type { TimeNs } from '../../model/time.ts';
 import { spreadOf } from '../../schedule/plan.ts';
 import type { RunNotes } from './contract.ts';
@@ -11,6 +11,7 @@ export interface Meters {
   /** How long after it was due a run began. */
   started(delayMs: number): void;
   ended(outcome: RunOutcome, notes: RunNotes): void;
+  delivered(delivery: Delivery): void;
   broke(): void;
   /** Gauges of a runtime that is gone are taken away. */
   lanes(lanes: readonly Lane[]): void;
@@ -31,6 +32,9 @@ export function createMeters(metrics: Metrics): Meters {
     ended(outcome, { isRepeated, windows: amount }) {
       windows.add(amount, { outcome: outcome.outcome });
       if (isRepeated) repeated.add();
+    },
+    delivered({ windowRepeated }) {
+      if (windowRepeated) repeated.add();
     },
     broke: () => broken.add(),
     lanes(lanes) {

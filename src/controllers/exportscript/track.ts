@@ -250,7 +250,13 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
         ? { ...entry, window: addAnswer(entry.window, { metrics, spans, refused }) }
         : entry,
     ),
-    totals: add(record.totals, { metrics, spans, bytes: taken ? delivery.bytes : 0, refused }),
+    totals: add(record.totals, {
+      metrics,
+      spans,
+      bytes: taken ? delivery.bytes : 0,
+      refused,
+      repeated: delivery.windowRepeated ? 1 : 0,
+    }),
     delivery: { ok: fault === undefined, fault, permanent },
     lastError: taken ? record.lastError : { stage: 'Export', code: delivery.code ?? delivery.outcome, message },
   };

@@ -58,6 +58,8 @@ interface Work {
   /** Still to send, first first. Parts of a batch that was too large as a whole. */
   readonly parts: EncodedRequest[];
   attempts: number;
+  /** Of an earlier attempt, also of an earlier process, nobody knows whether it was taken. */
+  isUnanswered: boolean;
   accepted: number;
   rejected: number;
   /** Of the first refusal. */
@@ -72,6 +74,7 @@ function beginWork(batch: SpooledBatch): Work {
     batch,
     parts: [batch],
     attempts: batch.attempts,
+    isUnanswered: batch.isUnanswered,
     accepted: 0,
     rejected: 0,
     code: undefined,
@@ -102,10 +105,11 @@ function advance(work: Work, part: EncodedRequest, outcome: SendOutcome): boolea
   return true;
 }
 
-const verdictOf = ({ accepted, rejected, attempts, code, message }: Work): BatchVerdict => ({
+const verdictOf = ({ accepted, rejected, attempts, isUnanswered, code, message }: Work): BatchVerdict => ({
   outcome: accepted > 0 ? 'acknowledged' : 'refused',
   rejected: accepted > 0 ? rejected : 0,
   attempts,
+  ...(accepted > 0 && isUnanswered ? { isRepeated: true } : {}),
   ...(code === undefined ? {} : { code }),
   ...(message === undefined ? {} : { message }),
 });
@@ -155,8 +159,14 @@ export function startDelivery(name: string, world: DeliveryWorld): DeliveryLoop 
     activity = 'sending';
     work.attempts++;
     attempts++;
+    // A process that is killed from here on leaves an attempt without an answer, and the next one has to know.
+    await world.spool.attempted(work.batch.id, work.attempts, true);
     const outcome = await to.send(part, stopping.signal);
-    if (stopping.signal.aborted && outcome.status === 'retry') return;
+    if (outcome.status === 'retry') {
+      work.isUnanswered ||= outcome.isUnanswered === true;
+      if (!work.isUnanswered) await world.spool.attempted(work.batch.id, work.attempts, false);
+      if (stopping.signal.aborted) return;
+    }
     const isRefused = advance(work, part, outcome);
     if (outcome.status === 'sent') {
       failures = 0;
@@ -166,7 +176,6 @@ export function startDelivery(name: string, world: DeliveryWorld): DeliveryLoop 
       failures++;
       lastError = { code: outcome.code, message: outcome.message, atMs: world.nowMs() };
     } else if (outcome.status === 'retry') {
-      await world.spool.attempted(work.batch.id, work.attempts);
       await failed(tried, outcome.code, outcome.message, outcome.afterMs);
     }
   };

@@ -11,6 +11,8 @@ export interface SpooledBatch extends EncodedRequest {
   readonly committedAt: TimeNs;
   /** Attempts made so far, by this process and earlier ones. */
   readonly attempts: number;
+  /** An attempt was begun of which nobody knows whether the destination took it (a crash, a connection that broke off). */
+  readonly isUnanswered: boolean;
 }
 
 /** The last word about a batch; after it the batch is gone from the spool. */
@@ -19,6 +21,8 @@ export interface BatchVerdict {
   /** Items that the destination did not take although the batch as a whole was (partial success, refused halves). */
   readonly rejected: number;
   readonly attempts: number;
+  /** Taken after an earlier attempt had no answer: the destination may have it twice. */
+  readonly isRepeated?: true;
   /** Stable, of the first refusal. */
   readonly code?: string;
   readonly message?: string;
@@ -27,8 +31,11 @@ export interface BatchVerdict {
 export interface Spool {
   /** The oldest batch for this destination that has no verdict; undefined where there is none now. */
   next(destination: string): Promise<SpooledBatch | undefined>;
-  /** Remembers how often a batch was tried. Unknown ids (dropped meanwhile to make room) are ignored. */
-  attempted(id: number, attempts: number): Promise<void>;
+  /**
+   * Remembers how often a batch was tried and whether an attempt may be without an answer: told before an attempt, and again
+   * after one that was surely not taken. Unknown ids (dropped meanwhile to make room) are ignored.
+   */
+  attempted(id: number, attempts: number, isUnanswered: boolean): Promise<void>;
   /** Takes the batch out, in the transaction that records the verdict. Unknown ids are ignored. */
   finished(id: number, verdict: BatchVerdict): Promise<void>;
 }

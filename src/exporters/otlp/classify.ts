@@ -54,6 +54,19 @@ export function classifyStatus(failure: StatusObject, clean: (text: string) => s
   return RETRYABLE.has(code) ? retry : { status: 'refused', code: name, message };
 }
 
+/** What a proxy says when it lost sight of a request that it may have passed on. */
+const PROXY_LOST_IT = /HTTP status code 50[24]/;
+
+/**
+ * Whether the failure of a request that went out leaves open if it was taken: no word from the other side (its answers have headers
+ * or trailers), or one that says no more than that time ran out. A stream that is refused was never looked at (RFC 9113, 8.7).
+ */
+export function isUnanswered({ code, details, metadata }: StatusObject, hasHeaders: boolean): boolean {
+  if (code === status.DEADLINE_EXCEEDED || code === status.CANCELLED || PROXY_LOST_IT.test(details)) return true;
+  const isAnswer = hasHeaders || Object.keys(metadata.getMap()).length > 0;
+  return !isAnswer && details !== 'Stream refused by server';
+}
+
 /** A populated partial success is final for the items it rejects; with none rejected its text is a warning. */
 export function classifyResponse(response: Uint8Array, items: number, clean: (text: string) => string): SendOutcome {
   let partial: { rejected?: number; errorMessage?: string };

@@ -14,7 +14,7 @@ import {
 import type { Destination } from '../../model/destination.ts';
 import { messageCleaner } from '../secrets.ts';
 import type { ConnectTo, EncodedRequest, Lookup, Sender, SendOutcome } from '../sender.ts';
-import { classifyResponse, classifyStatus } from './classify.ts';
+import { classifyResponse, classifyStatus, isUnanswered } from './classify.ts';
 import { parseGrpcEndpoint, type GrpcEndpoint } from './endpoint.ts';
 import { PROTOCOLS } from './schema.ts';
 
@@ -169,11 +169,19 @@ export function grpcSender(destination: Destination, options: GrpcSenderOptions 
         { deadline: Date.now() + destination.timeoutMs },
         (failure, response) => {
           signal.removeEventListener('abort', onAbort);
-          if (failure !== null) return resolve(classifyStatus(failure, clean));
+          if (failure !== null) {
+            const outcome = classifyStatus(failure, clean);
+            // only a call that has a connection has one to describe
+            const wentOut = call.getAuthContext() !== null;
+            const isDoubtful = outcome.status === 'retry' && wentOut && isUnanswered(failure, hasHeaders);
+            return resolve(isDoubtful ? { ...outcome, isUnanswered: true } : outcome);
+          }
           const items = request.metricPoints + request.spans + request.logs;
           return resolve(classifyResponse(response ?? new Uint8Array(0), items, clean));
         },
       );
+      let hasHeaders = false;
+      call.once('metadata', () => (hasHeaders = true));
       signal.addEventListener('abort', onAbort, { once: true });
     });
 

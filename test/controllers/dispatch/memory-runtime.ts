@@ -200,6 +200,7 @@ export function startPod(ordinal: number, disk: Disk, onSettled: (window: Stored
         bytes: 10,
         attempts: 1,
         windowDelivered: true,
+        windowRepeated: false,
       });
       pod.news.resolve();
       pod.news = Promise.withResolvers();

@@ -116,6 +116,58 @@ test('a batch that fails is tried again after a growing wait, and holds back the
   });
 });
 
+test('a batch whose attempt had no answer is repeated once it is taken; one that was surely not taken is not', async () => {
+  const cut: SendOutcome = { status: 'retry', code: 'UNAVAILABLE', message: 'cut off', isUnanswered: true };
+  // m1: without an answer, then turned away; m2: turned away; m3: without an answer, then refused for good
+  const answers = [cut, DOWN, SENT, DOWN, SENT, cut, REFUSED];
+  const { spool, loop } = delivering((_endpoint, _request, n) => answers[n] ?? SENT);
+  for (const name of ['m1', 'm2', 'm3']) spool.commit('a', request(name));
+  loop('a').put(destination());
+  await spool.empty('a');
+  expect(spool.verdicts.map(({ outcome, isRepeated, attempts }) => [outcome, isRepeated, attempts])).toEqual([
+    ['acknowledged', true, 3],
+    ['acknowledged', undefined, 2],
+    ['refused', undefined, 2],
+  ]);
+});
+
+test('the spool knows of an attempt before it is made, and of its failure where it was surely not taken', async () => {
+  const marks: (boolean | undefined)[] = [];
+  const answers = [DOWN, { ...DOWN, isUnanswered: true } as const];
+  const { spool, loop } = delivering((_endpoint, _request, n) => {
+    marks.push(spool.pending('a')[0]?.isUnanswered);
+    return answers[n] ?? SENT;
+  });
+  spool.commit('a', request('m1'));
+  const told: boolean[] = [];
+  const attempted = spool.attempted.bind(spool);
+  spool.attempted = async (id, attempts, isUnanswered) => {
+    told.push(isUnanswered);
+    await attempted(id, attempts, isUnanswered);
+  };
+  loop('a').put(destination());
+  await spool.empty('a');
+  expect(marks).toEqual([true, true, true]);
+  expect(told).toEqual([true, false, true, true]);
+});
+
+test('ended in the middle of an attempt, the spool keeps what is not known of it', async () => {
+  for (const isUnanswered of [true, false]) {
+    const begun = Promise.withResolvers<void>();
+    const { spool, loop } = delivering(async (_endpoint, _request, _n, signal) => {
+      begun.resolve();
+      await sleepUntilAborted(0, signal);
+      const cancelled = { status: 'retry', code: 'CANCELLED', message: 'cancelled' } as const;
+      return isUnanswered ? { ...cancelled, isUnanswered } : cancelled;
+    });
+    spool.commit('a', request('m1'));
+    loop('a').put(destination());
+    await begun.promise;
+    await loop('a').stop();
+    expect(spool.pending('a')).toMatchObject([{ attempts: 1, isUnanswered }]);
+  }
+});
+
 test('a success starts the waits from the beginning', async () => {
   const { spool, clock, loop } = delivering((_endpoint, _request, n) => (n === 2 || n > 3 ? SENT : DOWN));
   spool.commit('a', request('m1'));

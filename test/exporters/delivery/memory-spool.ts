@@ -31,13 +31,16 @@ export function memorySpool(): MemorySpool {
     pending,
     drop: (id) => void remove(id),
     commit: (name, request) => {
-      batches.push({ name, batch: { ...request, id: nextId, attempts: 0, committedAt: timeNs(BigInt(nextId)) } });
+      batches.push({
+        name,
+        batch: { ...request, id: nextId, attempts: 0, isUnanswered: false, committedAt: timeNs(BigInt(nextId)) },
+      });
       return nextId++;
     },
     next: async (name) => pending(name)[0],
-    attempted: async (id, attempts) => {
+    attempted: async (id, attempts, isUnanswered) => {
       const one = batches.find(({ batch }) => batch.id === id);
-      if (one !== undefined) one.batch = { ...one.batch, attempts };
+      if (one !== undefined) one.batch = { ...one.batch, attempts, isUnanswered };
     },
     finished: async (id, verdict) => {
       if (batches.some(({ batch }) => batch.id === id)) verdicts.push({ id, ...verdict });

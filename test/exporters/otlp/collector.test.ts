@@ -84,7 +84,14 @@ describeWithCollector('a real OpenTelemetry Collector', () => {
     const spool = memorySpool();
     const failure = Promise.withResolvers<void>();
     const loop = startDelivery('d', {
-      spool: { ...spool, attempted: async (id, attempts) => (failure.resolve(), spool.attempted(id, attempts)) },
+      spool: {
+        ...spool,
+        attempted: async (id, attempts, isUnanswered) => {
+          // the second word on an attempt: it was not taken
+          if (!isUnanswered) failure.resolve();
+          return spool.attempted(id, attempts, isUnanswered);
+        },
+      },
       open: (one) => grpcSender(one),
       nowMs: Date.now,
       sleep,

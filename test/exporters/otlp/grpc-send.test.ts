@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { constants, createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from '@jest/globals';
@@ -57,6 +58,8 @@ test.each([
     status: outcome,
     code,
     message: 'why',
+    // its answer leaves open whether what it was sent has an effect
+    ...(code === 'CANCELLED' || code === 'DEADLINE_EXCEEDED' ? { isUnanswered: true } : {}),
   });
 });
 
@@ -159,7 +162,7 @@ test.each([
 test('a server that never answers costs the timeout and is tried again', async () => {
   const server = await serve(() => ({ kind: 'hang' }));
   const outcome = await sender({ endpoint: server.endpoint, timeoutMs: 100 }).send(request(), never);
-  expect(outcome).toMatchObject({ status: 'retry', code: 'DEADLINE_EXCEEDED' });
+  expect(outcome).toMatchObject({ status: 'retry', code: 'DEADLINE_EXCEEDED', isUnanswered: true });
 });
 
 test('an abort ends the call at once', async () => {
@@ -168,8 +171,64 @@ test('an abort ends the call at once', async () => {
   const outcome = sender({ endpoint: server.endpoint }).send(request(), stop.signal);
   await server.called(1);
   stop.abort();
-  expect(await outcome).toMatchObject({ status: 'retry', code: 'CANCELLED' });
-  expect(await sender({ endpoint: server.endpoint }).send(request(), stop.signal)).toMatchObject({ code: 'CANCELLED' });
+  expect(await outcome).toMatchObject({ status: 'retry', code: 'CANCELLED', isUnanswered: true });
+  expect(await sender({ endpoint: server.endpoint }).send(request(), stop.signal)).toEqual({
+    status: 'retry',
+    code: 'CANCELLED',
+    message: 'cancelled',
+  });
+});
+
+/** An HTTP/2 server that does to each request what the test says. */
+async function http2Server(onStream: (stream: ServerHttp2Stream) => void): Promise<string> {
+  const server = createHttp2Server();
+  server.on('stream', (stream) => {
+    stream.on('error', () => {});
+    onStream(stream);
+  });
+  server.on('sessionError', () => {});
+  open.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const GRPC = { ':status': 200, 'content-type': 'application/grpc' };
+
+test.each<[what: string, isUnanswered: boolean, (stream: ServerHttp2Stream) => void]>([
+  ['cut off after the request', true, (stream) => stream.session?.destroy()],
+  ['a stream that the server refuses', false, (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM)],
+  ['a proxy that has nobody behind it', false, (stream) => stream.respond({ ':status': 503 }, { endStream: true })],
+  ['a proxy that waited in vain', true, (stream) => stream.respond({ ':status': 504 }, { endStream: true })],
+  [
+    'an answer in trailers only',
+    false,
+    (stream) => stream.respond({ ...GRPC, 'grpc-status': String(status.UNAVAILABLE) }, { endStream: true }),
+  ],
+  [
+    'an answer in trailers after headers',
+    false,
+    (stream) => {
+      stream.respond(GRPC, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': String(status.UNAVAILABLE) }));
+      stream.end();
+    },
+  ],
+])('%s leaves open whether it was taken: %s', async (_what, isUnanswered, onStream) => {
+  const endpoint = await http2Server(onStream);
+  const outcome = await sender({ endpoint, timeoutMs: 10_000 }).send(request(), never);
+  expect(outcome).toMatchObject({ status: 'retry', code: 'UNAVAILABLE' });
+  expect('isUnanswered' in outcome).toBe(isUnanswered);
+});
+
+test('a connection that never comes about has not carried the request', async () => {
+  const silent = createServer((socket) => open.push({ close: () => socket.destroy() })).listen(0, '127.0.0.1');
+  open.push(silent);
+  await once(silent, 'listening');
+  const endpoint = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const outcome = await sender({ endpoint, timeoutMs: 200 }).send(request(), never);
+  expect(outcome).toMatchObject({ status: 'retry', code: 'DEADLINE_EXCEEDED' });
+  expect(outcome).not.toHaveProperty('isUnanswered');
 });
 
 test('a refused connection is tried again, and the next attempt really is one', async () => {
