@@ -1,14 +1,13 @@
 // What the agent says, what the probe gives up, what it counts, and how it ends.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { follow, ignoreTgid, mute } from './frames.ts';
-import { Frames, PROBE, buildWorkload, checkStream, isSame, startProbe, whyNot } from './harness.ts';
+import { Frames, PROBE, buildWorkload, checkStream, folderOfSuite, isSame, startProbe, whyNot } from './harness.ts';
 import type { Probe, Workload } from './harness.ts';
 
 const suite = whyNot() === undefined ? describe : describe.skip;
@@ -157,7 +156,7 @@ suite('life', () => {
 
   test('one agent after the other gets a whole picture, from a probe without rights', async () => {
     const workload = await buildWorkload()();
-    const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+    const folder = folderOfSuite();
     chmodSync(folder, 0o755);
     const path = join(folder, 'socket');
     const probe = spawn(PROBE, ['--socket', path, '--socket-uid', '0', '--pid', String(workload.pid)], {
@@ -195,7 +194,7 @@ suite('life', () => {
   });
 
   test('the user who owns the socket can connect and end it', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+    const folder = folderOfSuite();
     chmodSync(folder, 0o755);
     const path = join(folder, 'socket');
     const probe = spawn(PROBE, ['--socket', path, '--socket-uid', '1234'], { stdio: 'inherit' });
@@ -210,7 +209,7 @@ suite('life', () => {
   });
 
   test('a group of its own may connect, without any right but BPF and PERFMON', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+    const folder = folderOfSuite();
     chmodSync(folder, 0o777);
     const path = join(folder, 'socket');
     // As in a pod: uid 0, all else dropped, the volume's group among ours.
@@ -229,7 +228,7 @@ suite('life', () => {
   });
 
   test('with --once it ends with its agent', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'socket');
+    const path = join(folderOfSuite(), 'socket');
     const probe = spawn(PROBE, ['--socket', path, '--once'], { stdio: 'inherit' });
     const closed = once(probe, 'close');
     const { socket } = await attach(path);
@@ -238,7 +237,7 @@ suite('life', () => {
   });
 
   test('with --die-with-parent it ends with its parent', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'socket');
+    const path = join(folderOfSuite(), 'socket');
     const parent = spawn('/bin/sh', ['-c', `"$0" --socket "$1" --die-with-parent & read line`, PROBE, path]);
     const { socket } = await attach(path);
     const closed = once(socket, 'close');
@@ -262,7 +261,7 @@ suite('life', () => {
   });
 
   test('without rights it names those that are missing and the one line that helps', () => {
-    const copy = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'probe');
+    const copy = join(folderOfSuite(), 'probe');
     execFileSync('cp', [PROBE, copy]);
     chmodSync(join(copy, '..'), 0o755);
     const result = spawnSync(copy, ['--check'], { encoding: 'utf8', uid: 65_534, gid: 65_534 });

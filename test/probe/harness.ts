@@ -2,15 +2,26 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
+import { afterAll } from '@jest/globals';
 import { decode } from './frames.ts';
 import type { ConnId, Frame, FrameOf, Kind } from './frames.ts';
 
 export const PROBE = join(process.cwd(), 'build', 'sluice-probe');
+
+const folders: string[] = [];
+afterAll(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/** An empty folder that goes away with the suite. */
+export function folderOfSuite(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+  folders.push(folder);
+  return folder;
+}
 
 /** Why nothing can be tested here; undefined if it can. Says so on standard error, builds the probe where it is old. */
 export function whyNot(): string | undefined {
@@ -133,7 +144,7 @@ export interface Workload {
 
 /** Compiles workload.c; returns what starts one. */
 export function buildWorkload(): () => Promise<Workload> {
-  const program = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'sluice-workload');
+  const program = join(folderOfSuite(), 'sluice-workload');
   execFileSync('gcc', ['-O1', '-Wall', '-Wextra', '-Werror', '-pthread', 'test/probe/workload.c', '-o', program]);
   return async () => {
     const child = spawn(program, ['first argument', 'second'], { stdio: ['pipe', 'pipe', 'inherit'] });

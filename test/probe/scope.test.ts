@@ -1,14 +1,12 @@
 // Whom the probe sees: the pods of its own node and nobody else's, on a kernel that several nodes share.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { cgroupTree, mountOf } from './cgroups.ts';
 import type { CgroupTree } from './cgroups.ts';
-import { Frames, PROBE, buildWorkload, startProbe, whyNot } from './harness.ts';
+import { Frames, PROBE, buildWorkload, folderOfSuite, startProbe, whyNot } from './harness.ts';
 import type { Probe, Workload } from './harness.ts';
 
 const suite = whyNot() === undefined ? describe : describe.skip;
@@ -257,7 +255,7 @@ suite('in a pid namespace, as on a node that is a container', () => {
 
 suite('the agent', () => {
   test('is told its own process, and is not seen', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'sluice-probe-')), 'socket');
+    const path = join(folderOfSuite(), 'socket');
     const child = spawn(PROBE, ['--socket', path], { stdio: ['ignore', 'inherit', 'inherit'] });
     try {
       const frames = new Frames();
