@@ -5,6 +5,7 @@ import { NO_METRICS, type Metrics } from '../model/metrics.ts';
 import { SYSTEM_CLOCK, type Clock } from './timers.ts';
 import type { KubeAccess } from './config.ts';
 import { objectPath, query } from './client-path.ts';
+import { openPlainConnections } from './plain-connections.ts';
 import { parseList, parseObject, parseRaw } from './client-json.ts';
 import { openTransport, type KubeRequest } from './transport.ts';
 import { NO_RETRY, REQUEST_RETRY } from './transport-retry.ts';
@@ -12,7 +13,7 @@ import type { KubeClient, KubeObject, ResourceType, WriteOptions } from './types
 import { decodeEvent, lines } from './watch-decoder.ts';
 
 export interface KubeClientOptions {
-  /** A lease client has its own connections and no retries: its caller knows how much time is left (R28). */
+  /** A lease client has plain connections of its own and no retries: its caller knows how much time is left (R28). */
   readonly purpose: 'main' | 'lease';
   /** See `userAgent`. */
   readonly userAgent: string;
@@ -48,6 +49,7 @@ export function openKubeClient(access: KubeAccess, options: KubeClientOptions): 
   const timeoutMs = options.timeoutMs ?? 10_000;
   const transport = openTransport({
     access,
+    ...(options.purpose === 'lease' ? { connections: openPlainConnections(access) } : {}),
     userAgent: options.userAgent,
     metrics: options.metrics ?? NO_METRICS,
     clock,

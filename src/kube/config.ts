@@ -4,7 +4,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { isIPv6 } from 'node:net';
-import { parse } from 'yaml';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
 import { followFile, type FollowedFile } from './file-follow.ts';
 
@@ -105,8 +104,9 @@ async function fromKubeconfig(
   context: string | undefined,
   nowMs: () => number,
 ): Promise<KubeAccess> {
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const open = (): OpenedContext => openContext(readKubeconfig(KubeConfig, paths), KubeConfig, context, paths, nowMs);
+  const [{ KubeConfig }, { parse }] = await Promise.all([import('@kubernetes/client-node'), import('yaml')]);
+  const open = (): OpenedContext =>
+    openContext(readKubeconfig(KubeConfig, paths), KubeConfig, context, paths, parse, nowMs);
   let opened = open();
   return {
     server: opened.cluster.server,
@@ -139,6 +139,9 @@ function readKubeconfig(Config: typeof KubeConfig, paths: readonly string[]): Ku
   return config;
 }
 
+/** Of the package `yaml`, which a pod needs as little as client-node. */
+type ParseYaml = (text: string) => unknown;
+
 interface OpenedContext {
   readonly cluster: Cluster;
   readonly namespace: string | undefined;
@@ -150,6 +153,7 @@ function openContext(
   Config: typeof KubeConfig,
   context: string | undefined,
   paths: readonly string[],
+  parse: ParseYaml,
   nowMs: () => number,
 ): OpenedContext {
   if (context !== undefined) config.setCurrentContext(context);
@@ -167,7 +171,7 @@ function openContext(
   const ca = pem(cluster.caFile, cluster.caData);
   const cert = pem(user.certFile, user.certData);
   const key = pem(user.keyFile, user.keyData);
-  const tokenFile = tokenFileOf(paths, user.name);
+  const tokenFile = tokenFileOf(paths, user.name, parse);
   const token = tokenFile === undefined ? undefined : followFile(tokenFile, nowMs);
   const authenticate = authenticator(Config, user);
   const impersonated = text(user.impersonateUser);
@@ -207,7 +211,7 @@ const basic = (user: User): Record<string, string> =>
     : { authorization: `Basic ${Buffer.from(`${user.username}:${user.password ?? ''}`).toString('base64')}` };
 
 /** Absolute path of a kubeconfig user's `tokenFile`, which client-node 2.0.1 does not know (it looks for `token-file`). */
-function tokenFileOf(paths: readonly string[], userName: string): string | undefined {
+function tokenFileOf(paths: readonly string[], userName: string, parse: ParseYaml): string | undefined {
   for (const path of paths) {
     if (!existsSync(path)) continue;
     const users: unknown = field(parse(readFileSync(path, 'utf8')), 'users');

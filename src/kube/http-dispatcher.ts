@@ -1,5 +1,5 @@
-// Of undici only what speaks HTTP/1.1 to one server. Its index brings fetch, caches, mocks and WebSockets along, which is 10 MB in
-// each thread that loads it, and the election has a thread of its own. The version is pinned, and whatever of these paths went
+// Of undici only what speaks HTTP/1.1 to one server. Its index brings fetch, caches, mocks and WebSockets along, which is 10 MB. The
+// version is pinned, and whatever of these paths went
 // missing would end every test of this folder.
 import { createRequire } from 'node:module';
 import type { Agent, buildConnector, Dispatcher } from 'undici';

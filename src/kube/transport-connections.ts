@@ -2,18 +2,9 @@
 // Both are made anew when TLS material changes; what still runs on the old ones ends by itself.
 import type { Dispatcher } from 'undici';
 import type { Credentials, KubeAccess, TlsMaterial } from './config.ts';
+import type { ConnectionPools, Connections } from './connections.ts';
 import { HttpAgent, requestOn } from './http-dispatcher.ts';
 import { connectThrough } from './transport-proxy.ts';
-
-export interface Connections {
-  request(options: Omit<Dispatcher.RequestOptions, 'origin'>): Promise<Dispatcher.ResponseData>;
-}
-
-export interface ConnectionPools {
-  forRequests(credentials: Credentials): Connections;
-  forWatches(credentials: Credentials): Connections;
-  close(): Promise<void>;
-}
 
 /** More requests than that wait for a connection; each costs the API server a TLS handshake and us some 50 KB. */
 const REQUEST_CONNECTIONS = 32;
@@ -51,7 +42,19 @@ function pool(access: KubeAccess, connections: number | null): Pool {
         open.add(current.dispatcher);
       }
       const { dispatcher } = current;
-      return { request: (options) => requestOn(dispatcher, { ...options, origin: access.server }) };
+      return {
+        request: async ({ headersTimeoutMs, bodyTimeoutMs, body, signal, ...rest }) => {
+          const answer = await requestOn(dispatcher, {
+            ...rest,
+            origin: access.server,
+            body: body ?? null,
+            headersTimeout: headersTimeoutMs,
+            bodyTimeout: bodyTimeoutMs,
+            signal: signal ?? null,
+          });
+          return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+        },
+      };
     },
     close: async () => {
       await Promise.all([...open].map((dispatcher) => dispatcher.destroy()));

@@ -1,12 +1,11 @@
 // HTTP to one API server over shared connections: credentials that change while we run, time limits, retries of what may be
 // sent twice. HTTP/1.1 on purpose: with one HTTP/2 session a single reset or a full
 // window would end or stall every watch at once.
-import type { Dispatcher } from 'undici';
 import type { Metrics } from '../model/metrics.ts';
 import { linkAbort } from './abort.ts';
 import { wait, type Clock } from './timers.ts';
 import type { Credentials, KubeAccess } from './config.ts';
-import { openConnections, type Connections } from './transport-connections.ts';
+import type { Answer, ConnectionPools, ConnectionRequest, Connections } from './connections.ts';
 import { errorOf, readBody } from './transport-body.ts';
 import { retryDelayMs, type RetryPolicy } from './transport-retry.ts';
 import { ApiError } from './types.ts';
@@ -33,6 +32,8 @@ export interface KubeResponse {
 
 export interface TransportOptions {
   readonly access: KubeAccess;
+  /** Connections by undici where absent. */
+  readonly connections?: ConnectionPools;
   readonly userAgent: string;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -55,25 +56,23 @@ export interface Transport {
 export function openTransport(options: TransportOptions): Transport {
   const { access, clock, retry } = options;
   const requests = options.metrics.counter('rest_client_requests_total');
-  const connections = openConnections(access);
+  const connections = options.connections ?? loadedConnections(access);
 
   const dispatch = async (
     on: Connections,
     request: Omit<KubeRequest, 'idempotent'>,
     credentials: Credentials,
-    limits: { headersTimeout: number; bodyTimeout: number; signal: AbortSignal | undefined },
-  ): Promise<Dispatcher.ResponseData> => {
+    limits: Pick<ConnectionRequest, 'headersTimeoutMs' | 'bodyTimeoutMs' | 'signal'>,
+  ): Promise<Answer> => {
     try {
       const response = await on.request({
         path: request.path,
         method: request.method,
         headers: { ...request.headers, 'user-agent': options.userAgent, ...credentials.headers },
-        body: request.body ?? null,
-        headersTimeout: limits.headersTimeout,
-        bodyTimeout: limits.bodyTimeout,
-        signal: limits.signal ?? null,
+        body: request.body,
+        ...limits,
       });
-      requests.add(1, { code: String(response.statusCode), method: request.method });
+      requests.add(1, { code: String(response.status), method: request.method });
       return response;
     } catch (error) {
       // client-go's word for a request that got no answer
@@ -83,12 +82,10 @@ export function openTransport(options: TransportOptions): Transport {
   };
 
   /** One answer; after a 401 once more with everything read again. */
-  const authenticated = async (
-    send: (credentials: Credentials) => Promise<Dispatcher.ResponseData>,
-  ): Promise<Dispatcher.ResponseData> => {
+  const authenticated = async (send: (credentials: Credentials) => Promise<Answer>): Promise<Answer> => {
     const response = await send(await access.credentials());
-    if (response.statusCode !== 401) return response;
-    await response.body.dump();
+    if (response.status !== 401) return response;
+    await readBody(response.body, options.bodyBytesMax);
     return send(await access.credentials(true));
   };
 
@@ -102,14 +99,15 @@ export function openTransport(options: TransportOptions): Transport {
     try {
       const response = await authenticated((credentials) =>
         dispatch(connections.forRequests(credentials), request, credentials, {
-          headersTimeout: 0,
-          bodyTimeout: 0,
+          headersTimeoutMs: 0,
+          bodyTimeoutMs: 0,
           signal,
         }),
       );
       const body = await readBody(response.body, options.bodyBytesMax);
-      if (response.statusCode >= 400) throw errorOf(response.statusCode, response.headers, body);
-      return { status: response.statusCode, body };
+      const status = response.status;
+      if (status >= 400) throw errorOf(status, response.headers, body);
+      return { status, body };
     } finally {
       cancel();
       linked.unlink();
@@ -135,16 +133,34 @@ export function openTransport(options: TransportOptions): Transport {
     stream: async (request, silenceMs) => {
       const response = await authenticated((credentials) =>
         dispatch(connections.forWatches(credentials), request, credentials, {
-          headersTimeout: request.timeoutMs ?? options.timeoutMs,
-          bodyTimeout: silenceMs,
+          headersTimeoutMs: request.timeoutMs ?? options.timeoutMs,
+          bodyTimeoutMs: silenceMs,
           signal: request.signal,
         }),
       );
-      if (response.statusCode >= 400) {
-        throw errorOf(response.statusCode, response.headers, await readBody(response.body, options.bodyBytesMax));
+      const status = response.status;
+      if (status >= 400) {
+        throw errorOf(status, response.headers, await readBody(response.body, options.bodyBytesMax));
       }
       return response.body;
     },
     close: () => connections.close(),
+  };
+}
+
+/** undici is loaded with the first request: a thread with other connections never needs it. */
+function loadedConnections(access: KubeAccess): ConnectionPools {
+  let opened: Promise<ConnectionPools> | undefined;
+  const open = async (): Promise<ConnectionPools> =>
+    (await import('./transport-connections.ts')).openConnections(access);
+  const pools = (): Promise<ConnectionPools> => (opened ??= open());
+  return {
+    forRequests: (credentials) => ({
+      request: async (request) => (await pools()).forRequests(credentials).request(request),
+    }),
+    forWatches: (credentials) => ({
+      request: async (request) => (await pools()).forWatches(credentials).request(request),
+    }),
+    close: async () => (await opened)?.close(),
   };
 }
