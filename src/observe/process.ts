@@ -4,6 +4,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Metrics } from '../model/metrics.ts';
 
 const EVERY_MS = 5000;
+/** Between two looks at the event loop. */
+export const LOOK_MS = 20;
+
+/** Node.js records nanoseconds from one look to the next, not by how much the next one was late; 0 where it recorded nothing. */
+export const lateSeconds = (betweenNs: number): number => Math.max(0, betweenNs / 1e6 - LOOK_MS) / 1000;
 
 /** Takes readings until the function that it returns is called. `startedAtMs`: wall clock of the process's start. */
 export function observeProcess(metrics: Metrics, startedAtMs: number): () => void {
@@ -13,7 +18,7 @@ export function observeProcess(metrics: Metrics, startedAtMs: number): () => voi
   const cpu = metrics.counter('process_cpu_seconds_total');
   const delay = metrics.gauge('nodejs_eventloop_delay_p99_seconds');
   metrics.gauge('process_start_time_seconds').set(startedAtMs / 1000);
-  const histogram = monitorEventLoopDelay({ resolution: 20 });
+  const histogram = monitorEventLoopDelay({ resolution: LOOK_MS });
   histogram.enable();
   let before = process.cpuUsage();
   const read = (): void => {
@@ -24,7 +29,7 @@ export function observeProcess(metrics: Metrics, startedAtMs: number): () => voi
     const used = process.cpuUsage(before);
     before = process.cpuUsage();
     cpu.add((used.user + used.system) / 1e6);
-    delay.set(histogram.count === 0 ? 0 : histogram.percentile(99) / 1e9);
+    delay.set(lateSeconds(histogram.percentile(99)));
     histogram.reset();
   };
   read();
