@@ -1,4 +1,6 @@
 // What a connection may do to who waits for it: be silent, be broken by an abort or a close, be closed by the server while idle.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openPlainConnections } from '../../src/kube/plain-connections.ts';
 import { openTransport, type Transport } from '../../src/kube/transport.ts';
@@ -83,4 +85,28 @@ test('a body has its length with it, whatever its letters', async () => {
   expect(exchange.headers['transfer-encoding']).toBeUndefined();
   exchange.answer(200, 'ok');
   expect((await asked).body.toString()).toBe('ok');
+});
+
+test('a lease client loads nothing of undici, and the client of all else does', async () => {
+  const ask = (purpose: string): Promise<string> => {
+    const script = `
+      import { createRequire } from 'node:module';
+      import { openKubeClient } from './src/kube/client.ts';
+      const credentials = async () => ({ headers: {}, tls: { rejectUnauthorized: true }, tlsId: '' });
+      const access = { server: ${JSON.stringify(server.url)}, credentials };
+      const client = openKubeClient(access, { purpose: '${purpose}', userAgent: 'test' });
+      console.log(await client.raw('GET', '/x'));
+      console.log(Object.keys(createRequire(import.meta.url).cache).some((file) => file.includes('/undici/')));
+      await client.close();`;
+    const asked = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+    return asked.then(({ stdout }) => stdout);
+  };
+  for (const [purpose, isLoaded] of [
+    ['lease', false],
+    ['main', true],
+  ] as const) {
+    const said = ask(purpose);
+    (await server.next()).answer(200, 'ok');
+    expect(await said).toBe(`ok\n${isLoaded}\n`);
+  }
 });
