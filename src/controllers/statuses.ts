@@ -15,6 +15,7 @@ import type { PluginEntry } from './otelplugin/entries.ts';
 import { pluginStatusOf } from './otelplugin/publish.ts';
 import type { RuntimeStates } from './runtime-states.ts';
 import { createApplyStatus } from './apply-status.ts';
+import { trackStatusVersions } from './status-versions.ts';
 import { createStatusWriter } from './status-writer.ts';
 import type { Events } from '../kube/events.ts';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType, type Store } from '../kube/types.ts';
@@ -91,6 +92,7 @@ export function createStatuses(options: StatusesOptions): Statuses {
   const { entries, pluginEntries, dispatch, states } = options;
   const plugins = new Map<string, Written>();
   const applyStatus = createApplyStatus(options);
+  const [scriptVersions, pluginVersions] = [trackStatusVersions(options.scripts), trackStatusVersions(options.plugins)];
   /** Scripts that a full or broken state holds up, by uid. */
   const heldByState = new Map<string, Fault>();
   const nowMs = (): number => Number(options.now() / 1_000_000n);
@@ -120,14 +122,11 @@ export function createStatuses(options: StatusesOptions): Statuses {
   async function write(key: string, status: object): Promise<'written' | 'gone'> {
     const [kind, namespace = '', name = ''] = key.split('/');
     const isScript = kind === 'ExportScript';
-    const store = isScript ? options.scripts : options.plugins;
-    const object = store.get(namespace, name);
-    if (object === undefined) return 'gone';
-    const { uid } = object.metadata;
-    // with its uid, so that another object of that name is not written into
-    const metadata = { name, namespace, uid };
+    const type = isScript ? options.types.script : options.types.plugin;
+    const versions = isScript ? scriptVersions : pluginVersions;
     try {
-      const answer = await applyStatus(isScript ? options.types.script : options.types.plugin, metadata, status);
+      const answer = await versions.writing(namespace, name, (metadata) => applyStatus(type, metadata, status));
+      if (answer === undefined) return 'gone';
       noteWritten(isScript, `${namespace}/${name}`, answer);
       return 'written';
     } catch (error) {
@@ -368,6 +367,8 @@ export function createStatuses(options: StatusesOptions): Statuses {
       }
       clearTimeout(counting);
       await writer.stop(graceMs);
+      scriptVersions.stop();
+      pluginVersions.stop();
     },
   };
 }
