@@ -199,12 +199,12 @@ export function splitUncounted(entry: Entry, work: Interval, committed: readonly
   entry.uncounted = [...parts, ...subtractInterval(entry.uncounted, work)];
 }
 
-/** All ledgers were heard: the script's first state. `lostBefore`: by ordinal, when it was found with an empty disk. */
+/** All ledgers were heard: the script's first state. `mayHaveRunUntil`: by ordinal, where its disk was lost. */
 export function begin(
   entry: Entry,
   now: TimeNs,
   checkpoint: { readonly deliveredUntil: TimeNs; readonly wasSuspended: boolean } | undefined,
-  lostBefore: (ordinal: number) => TimeNs | undefined,
+  mayHaveRunUntil: (ordinal: number) => TimeNs | undefined,
 ): void {
   const { heard } = entry;
   const { schedule } = entry.script;
@@ -235,9 +235,9 @@ export function begin(
     return;
   }
   for (const { ordinal } of heard) {
-    const lostAt = lostBefore(ordinal);
-    if (lostAt === undefined) continue;
-    const end = boundaryBefore(lostAt, schedule.windowNs);
+    const until = mayHaveRunUntil(ordinal);
+    if (until === undefined) continue;
+    const end = boundaryBefore(until, schedule.windowNs);
     const start = checkpoint.deliveredUntil;
     if (start < end) entry.suspect = committed.reduce(subtractInterval, addInterval(entry.suspect, { start, end }));
   }

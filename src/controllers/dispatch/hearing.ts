@@ -47,7 +47,17 @@ export interface Hearing {
 
 export function createHearing(options: HearingOptions): Hearing {
   const { targets, entries, lanes, laneOf, listener, meters, noted, now, onFault } = options;
+  const startedAt = now();
   const read = createLedgerReading({ targets, onHeard: heard, onFault, isStopped: options.isStopped });
+
+  /**
+   * Windows that a runtime whose disk was lost may have run without our knowing: an earlier leader's, so none that ended after this
+   * one began. Undefined where no disk was lost.
+   */
+  function mayHaveRunUntil(ordinal: number): TimeNs | undefined {
+    const lostAt = lanes.get(ordinal)?.lostAt;
+    return lostAt === undefined || lostAt < startedAt ? lostAt : startedAt;
+  }
 
   function readSoon(lane: Lane): void {
     read(lane).catch((error: unknown) => onFault(`reading the ledger of runtime ${lane.ordinal}`, error));
@@ -100,7 +110,7 @@ export function createHearing(options: HearingOptions): Hearing {
       noted(entry);
     }
     if (entry.asking.length > 0) return;
-    if (entry.state === undefined) begin(entry, now(), options.find(uidOf(entry)), (one) => lanes.get(one)?.lostAt);
+    if (entry.state === undefined) begin(entry, now(), options.find(uidOf(entry)), mayHaveRunUntil);
     acceptEarly(entry);
     noted(entry);
     options.review(entry, now());
