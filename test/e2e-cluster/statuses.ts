@@ -19,6 +19,8 @@ export interface ScriptRecord {
   status: ExportScriptStatus | undefined;
   /** Every window that was ever in `history`, by its start. */
   readonly windows: Map<string, HistoryEntry>;
+  /** When windows that were complete were told to be otherwise, by their start: a lost disk has them run again. */
+  readonly redone: Map<string, number>;
   /** A window with the start of another one and another end: never right. */
   readonly contradictions: string[];
   /** Reasons that `Complete` gave while it was False. */
@@ -66,6 +68,7 @@ function take(scripts: Map<string, ScriptRecord>, line: string): void {
     readyAtMs: undefined,
     status: undefined,
     windows: new Map<string, HistoryEntry>(),
+    redone: new Map<string, number>(),
     contradictions: [],
     incomplete: new Set<string>(),
   };
@@ -78,6 +81,7 @@ function take(scripts: Map<string, ScriptRecord>, line: string): void {
     const before = record.windows.get(window.start);
     if (before !== undefined && before.end !== window.end)
       record.contradictions.push(`${window.start}–${window.end} after ${before.start}–${before.end}`);
+    if (before?.outcome === 'Complete' && window.outcome !== 'Complete') record.redone.set(window.start, Date.now());
     record.windows.set(window.start, window);
   }
   const complete = status.conditions?.find(({ type }) => type === 'Complete');

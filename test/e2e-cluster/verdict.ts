@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { NAMESPACE, until, type Product } from './product.ts';
 import { duplicatesOf, type Item } from './received.ts';
 import { GRID_MS, shopCounts, type ShopCounts } from './shops.ts';
-import { seams, type ScriptRecord } from './statuses.ts';
+import { seams, type HistoryEntry, type ScriptRecord } from './statuses.ts';
 import { stretchesOf } from './truth.ts';
 
 const REASONS = /^(NodesMissing|SourcesBlind|EventsLost|DataExpired|RowsTruncated)$/;
@@ -84,7 +84,7 @@ export async function judge(evidence: Evidence): Promise<Verdict> {
 
 function judgeScript(
   { product, fromMs, troubles, crashes, ledgers }: Evidence,
-  { script, uid, contradictions, windows, status }: ScriptRecord,
+  { script, uid, contradictions, windows, redone, status }: ScriptRecord,
   counts: readonly ShopCounts[],
   intervals: readonly Span[],
 ): Verdict {
@@ -95,6 +95,13 @@ function judgeScript(
   const calm = stretches.filter((one) => !isIn(troubles)(one));
   const incomplete = history.filter(({ outcome }) => outcome !== 'Complete');
   const timesOf = (one: Span) => ({ start: Date.parse(one.start), end: Date.parse(one.end) });
+  // of a checkpoint that was a little behind: run for a second time, in a trouble that began after its end
+  const isRedone = (window: HistoryEntry): boolean => {
+    const atMs = redone.get(window.start) ?? -Infinity;
+    return troubles.some(({ start, end }) => start <= atMs && Date.parse(window.end) <= end);
+  };
+  const isNamed = (window: HistoryEntry): boolean =>
+    (isIn(troubles)(timesOf(window)) || isRedone(window)) && REASONS.test(window.reason ?? '');
   const of = (text: string): string => `${script}: ${text}`;
   return {
     windows: [
@@ -113,7 +120,7 @@ function judgeScript(
         .map(({ pod, start, counted, exported: sent }) => `${pod} ${clock(start)}: ${sent} of ${counted}`),
     ].map(of),
     unnamed: incomplete
-      .filter((window) => !isIn(troubles)(timesOf(window)) || !REASONS.test(window.reason ?? ''))
+      .filter((window) => !isNamed(window))
       .map(({ start, outcome, reason }) => of(`${start}: ${outcome} ${reason ?? ''}`)),
     seen: {
       windows: history.length,
