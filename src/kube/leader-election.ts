@@ -60,6 +60,9 @@ export interface Election {
 }
 
 const FIELD_MANAGER = 'sluice-leader';
+/** How often it is tried to release the lease, within its time. */
+const RELEASES_MAX = 5;
+const RELEASE_PAUSE_MS = 200;
 /** Candidates do not all ask at the same moment. */
 const JITTER = 0.2;
 
@@ -213,20 +216,24 @@ export function startElection(options: ElectionOptions): Election {
   async function release(isKnown: boolean): Promise<void> {
     const limit = new AbortController();
     const cancel = clock.after(renewDeadlineMs / 2, () => limit.abort(new Error('the lease could not be released')));
+    let lease = isKnown ? observed?.lease : undefined;
     try {
-      let lease = isKnown ? observed?.lease : observe(await read(limit.signal));
-      for (let attempt = 1; lease !== undefined && holderOf(lease) === identity; attempt++) {
+      for (let attempt = 1; ; attempt++) {
         try {
+          // after a failure it may have been written all the same, or our own last renewal after we gave it up
+          lease ??= observe(await read(limit.signal));
+          if (holderOf(lease) !== identity) return;
           observe(await write(releasedLease(lease, options.date()), limit.signal));
           return;
         } catch (error) {
-          if (!isConflict(error) || attempt === 3) throw error;
-          // our own last renewal may have been lost on its way back: then the version is another one
-          lease = observe(await read(limit.signal));
+          if (isNotFound(error)) return;
+          if (limit.signal.aborted || attempt === RELEASES_MAX) throw error;
+          lease = undefined;
+          if (!isConflict(error)) await wait(clock, RELEASE_PAUSE_MS, limit.signal);
         }
       }
     } catch (error) {
-      if (!isNotFound(error)) listener.failed(error);
+      listener.failed(error);
     } finally {
       cancel();
     }

@@ -59,6 +59,21 @@ suite('leader election', () => {
   );
 
   test.concurrent(
+    'R26: a release that fails is tried again',
+    waiting(async ({ proxy, candidate, throughProxy, lease }) => {
+      const a = candidate('a', { leaseDurationMs: 60_000, renewDeadlineMs: 20_000, kubeconfig: throughProxy() });
+      await a.next('acquired');
+      // a renewal may meet one of them
+      const update = { verb: 'update', resource: 'leases' } as const;
+      const failures = proxy.inject({ ...update, fault: { kind: 'answer', status: 503 }, times: 3 });
+      a.tell('stop');
+      await a.next('stopped');
+      expect(failures.hits).toBe(3);
+      expect((await lease()).spec).toMatchObject({ holderIdentity: '', leaseTransitions: 0 });
+    }),
+  );
+
+  test.concurrent(
     'kill -9: the other takes over once the lease has expired, not before',
     waiting(async ({ candidate }) => {
       const a = candidate('a');
