@@ -81,10 +81,27 @@ export async function openReceiver(cluster: Cluster, name = RECEIVER, namespace 
       // a line that is being written is read when it is whole; OTLP/JSON of ours is never cut inside a character by the writer
       const lines = (rest + text.toString('utf8')).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) requests.push(JSON.parse(line));
+      for (const line of lines) requests.push(...requestsOf(line));
       return requests;
     },
   };
+}
+
+/** A Collector that was killed may have cut a line off, and its next life goes on behind it: what is whole counts. */
+function requestsOf(line: string): unknown[] {
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    const parts = line.split(/(?=\{"resource(?:Metrics|Spans|Logs)":)/);
+    if (parts.length < 2) throw new Error(`the receiver wrote no JSON: ${line.slice(0, 200)}`);
+    return parts.flatMap((part) => {
+      try {
+        return [JSON.parse(part)];
+      } catch {
+        return [];
+      }
+    });
+  }
 }
 
 function readFrom(file: string, position: number): Buffer {
