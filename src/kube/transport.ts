@@ -153,7 +153,11 @@ function loadedConnections(access: KubeAccess): ConnectionPools {
   let opened: Promise<ConnectionPools> | undefined;
   const open = async (): Promise<ConnectionPools> =>
     (await import('./transport-connections.ts')).openConnections(access);
-  const pools = (): Promise<ConnectionPools> => (opened ??= open());
+  let isClosed = false;
+  const pools = (): Promise<ConnectionPools> => {
+    if (isClosed) throw new Error('the client is closed');
+    return (opened ??= open());
+  };
   return {
     forRequests: (credentials) => ({
       request: async (request) => (await pools()).forRequests(credentials).request(request),
@@ -161,6 +165,9 @@ function loadedConnections(access: KubeAccess): ConnectionPools {
     forWatches: (credentials) => ({
       request: async (request) => (await pools()).forWatches(credentials).request(request),
     }),
-    close: async () => (await opened)?.close(),
+    close: async () => {
+      isClosed = true;
+      await (await opened)?.close();
+    },
   };
 }

@@ -32,8 +32,13 @@ const MIGRATIONS: readonly string[] = [
    -- What destinations said and nobody has taken note of yet.
    CREATE TABLE deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL) STRICT;`,
 
-  // unanswered: an attempt may have been taken without our knowing. repeated: batches that were taken after such a one.
-  `ALTER TABLE batches ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0;
+  // Attempts of batches beside them: a change of their own row writes its bytes again. unanswered: one may have been taken without
+  // our knowing. repeated: batches that were taken after such a one.
+  `CREATE TABLE attempts (
+     id INTEGER PRIMARY KEY, attempts INTEGER NOT NULL, unanswered INTEGER NOT NULL
+   ) STRICT;
+   INSERT INTO attempts SELECT id, attempts, 0 FROM batches WHERE attempts > 0;
+   ALTER TABLE batches DROP COLUMN attempts;
    ALTER TABLE windows ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;`,
 ];
 

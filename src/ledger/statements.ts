@@ -12,16 +12,25 @@ export function prepareAll(database: DatabaseSync) {
     ),
     window: database.prepare('SELECT outcome, pending FROM windows WHERE uid = ? AND start = ? AND "end" = ?'),
     addBatch: database.prepare(
-      `INSERT INTO batches (uid, start, "end", seq, destination, signal, committed, points, spans, logs, attempts, size, bytes)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+      `INSERT INTO batches (uid, start, "end", seq, destination, signal, committed, points, spans, logs, size, bytes)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    batches: database.prepare('SELECT * FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
+    batches: database.prepare(
+      `SELECT batches.*, ifnull(attempts, 0) AS attempts, ifnull(unanswered, 0) AS unanswered
+       FROM batches LEFT JOIN attempts USING (id) WHERE destination = ? AND id > ? ORDER BY id LIMIT ?`,
+    ),
     sizes: database.prepare('SELECT id, size FROM batches WHERE destination = ? AND id > ? ORDER BY id LIMIT ?'),
     batch: database.prepare(
-      'SELECT uid, start, "end", seq, destination, points, spans, logs, attempts, size FROM batches WHERE id = ?',
+      `SELECT uid, start, "end", seq, destination, points, spans, logs, ifnull(attempts, 0) AS attempts, size
+       FROM batches LEFT JOIN attempts USING (id) WHERE id = ?`,
     ),
     removeBatch: database.prepare('DELETE FROM batches WHERE id = ?'),
-    attempted: database.prepare('UPDATE batches SET attempts = max(attempts, ?), unanswered = ? WHERE id = ?'),
+    // one that is final already has none
+    attempted: database.prepare(
+      `INSERT INTO attempts SELECT id, ?, ? FROM batches WHERE id = ?
+       ON CONFLICT (id) DO UPDATE SET attempts = max(attempts, excluded.attempts), unanswered = excluded.unanswered`,
+    ),
+    removeAttempts: database.prepare('DELETE FROM attempts WHERE id = ?'),
     settle: database.prepare(
       `UPDATE windows SET pending = pending - 1, repeated = repeated + ? WHERE uid = ? AND start = ?
        RETURNING pending, repeated`,

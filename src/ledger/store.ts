@@ -180,6 +180,7 @@ export function createStore(directory: string, limits: LedgerLimits) {
     const row = sql.batch.get(id);
     if (row === undefined) return undefined;
     sql.removeBatch.run(id);
+    sql.removeAttempts.run(id);
     const uid = String(row['uid']);
     const isRepeated = verdict.isRepeated === true;
     const settled = sql.settle.get(isRepeated ? 1 : 0, uid, timeOf(row['start']));

@@ -8,17 +8,23 @@ const EVERY_MS = 5000;
 export const LOOK_MS = 20;
 
 /** Node.js records nanoseconds from one look to the next, not by how much the next one was late; 0 where it recorded nothing. */
-export const lateSeconds = (betweenNs: number): number => Math.max(0, betweenNs / 1e6 - LOOK_MS) / 1000;
+const lateSeconds = (betweenNs: number): number => Math.max(0, betweenNs / 1e6 - LOOK_MS) / 1000;
+
+/** Nanoseconds between two looks. */
+type LoopHistogram = Pick<ReturnType<typeof monitorEventLoopDelay>, 'enable' | 'disable' | 'percentile' | 'reset'>;
 
 /** Takes readings until the function that it returns is called. `startedAtMs`: wall clock of the process's start. */
-export function observeProcess(metrics: Metrics, startedAtMs: number): () => void {
+export function observeProcess(
+  metrics: Metrics,
+  startedAtMs: number,
+  histogram: LoopHistogram = monitorEventLoopDelay({ resolution: LOOK_MS }),
+): () => void {
   const resident = metrics.gauge('process_resident_memory_bytes');
   const heap = metrics.gauge('nodejs_heap_used_bytes');
   const files = metrics.gauge('process_open_fds');
   const cpu = metrics.counter('process_cpu_seconds_total');
   const delay = metrics.gauge('nodejs_eventloop_delay_p99_seconds');
   metrics.gauge('process_start_time_seconds').set(startedAtMs / 1000);
-  const histogram = monitorEventLoopDelay({ resolution: LOOK_MS });
   histogram.enable();
   let before = process.cpuUsage();
   const read = (): void => {

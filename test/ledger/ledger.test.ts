@@ -204,11 +204,12 @@ test('a file of the schema before keeps its windows, batches and deliveries', as
   await ledger.finish([{ id: first?.id ?? 0, verdict: { outcome: 'acknowledged', rejected: 0, attempts: 1 } }]);
   await ledger.close();
   const file = new DatabaseSync(join(folder.path, 'ledger.db'));
-  file.exec(`ALTER TABLE batches DROP COLUMN unanswered; ALTER TABLE windows DROP COLUMN repeated;
+  file.exec(`ALTER TABLE batches ADD COLUMN attempts INTEGER NOT NULL DEFAULT 3; DROP TABLE attempts;
+    ALTER TABLE windows DROP COLUMN repeated;
     UPDATE deliveries SET delivery = json_remove(delivery, '$.windowRepeated'); PRAGMA user_version = 1`);
   file.close();
   ledger = await openLedger(folder.path);
-  expect(await ledger.pending('plugin', 0, 9, 1e6)).toMatchObject([{ seq: 1, attempts: 0, isUnanswered: false }]);
+  expect(await ledger.pending('plugin', 0, 9, 1e6)).toMatchObject([{ seq: 1, attempts: 3, isUnanswered: false }]);
   await finishAll();
   expect((await ledger.deliveries(0, 9)).map(({ delivery }) => [delivery.batch, delivery.windowRepeated])).toEqual([
     [0, false],
