@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 
 const bin = (name: string): string => join('node_modules/.bin', name);
 const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
@@ -20,8 +21,19 @@ interface Check {
 
 /** Of what jest writes: its counts are read by name. */
 interface JestReport {
-  /** Times in milliseconds. */
-  readonly testResults?: readonly { readonly name: string; readonly startTime: number; readonly endTime: number }[];
+  readonly testResults?: readonly {
+    readonly name: string;
+    /** In milliseconds. */
+    readonly startTime: number;
+    readonly endTime: number;
+    /** Why the file as a whole failed; also the failures of its tests, one after the other. */
+    readonly message?: string;
+    readonly assertionResults?: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
 }
 
 /** These watch the whole machine by the probe: one after the other, so that none sees another's servers. */
@@ -71,6 +83,7 @@ const nodes = jest('nodes', ['--runInBand', `--testPathPatterns=${NODES}`]);
 
 let [passed, failed, skipped] = [0, 0, 0];
 const failures: string[] = [];
+const reasons: string[] = [];
 
 async function each(checks: readonly Check[], output: 'now' | 'at its end'): Promise<void> {
   for (const check of checks) await run(check, output);
@@ -92,6 +105,7 @@ async function run({ name, command, env, report, minutes = 10 }: Check, output: 
     const value: unknown = Reflect.get(totals, key);
     return typeof value === 'number' ? value : 0;
   };
+  reasons.push(...failedTests(totals));
   for (const line of slowest(totals)) process.stdout.write(`      ${line}\n`);
   passed += count('numPassedTests');
   skipped += count('numPendingTests') + count('numTodoTests');
@@ -134,6 +148,28 @@ function readReport(report: string): JestReport {
   }
 }
 
+/** Of a message: enough to know what was waited for and where in our own files. */
+function head(message: string): string {
+  return stripVTControlCharacters(message)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^\s+at .*(node_modules|\(?node:)/.test(line))
+    .slice(0, 16)
+    .map((line) => `    ${line}\n`)
+    .join('');
+}
+
+/** Each test that failed with its reason, to be read at the end of a long log. */
+function failedTests({ testResults = [] }: JestReport): string[] {
+  return testResults.flatMap(({ name, message = '', assertionResults = [] }) => {
+    const file = relative(process.cwd(), name);
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    if (failed.length === 0 && message !== '') return [`  ${file}\n${head(message)}`];
+    return failed.map(
+      ({ fullName, failureMessages = [] }) => `  ${file} › ${fullName}\n${head(failureMessages.join('\n'))}`,
+    );
+  });
+}
+
 /** The five suites that took longest. */
 function slowest({ testResults = [] }: JestReport): string[] {
   const seconds = testResults.map(({ name, startTime, endTime }) => ({ name, took: (endTime - startTime) / 1000 }));
@@ -148,6 +184,6 @@ await Promise.all([each(still, 'at its end'), run(tests, 'now')]);
 await each([controlPlane, live, nodes], 'now');
 
 rmSync(folder, { recursive: true, force: true });
-if (failures.length > 0) process.stdout.write(`failed: ${failures.join(', ')}\n`);
+if (failures.length > 0) process.stdout.write(`failed: ${failures.join(', ')}\n${reasons.join('')}`);
 process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
 process.exitCode = failed === 0 ? 0 : 1;

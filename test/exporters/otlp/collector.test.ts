@@ -84,15 +84,18 @@ describeWithCollector('a real OpenTelemetry Collector', () => {
     const spool = memorySpool();
     const failure = Promise.withResolvers<void>();
     const loop = startDelivery('d', {
-      spool: {
-        ...spool,
-        attempted: async (id, attempts, isUnanswered) => {
-          // the second word on an attempt: it was not taken
-          if (!isUnanswered) failure.resolve();
-          return spool.attempted(id, attempts, isUnanswered);
-        },
+      spool,
+      open: (one) => {
+        const sender = grpcSender(one);
+        return {
+          ...sender,
+          send: async (request, signal) => {
+            const outcome = await sender.send(request, signal);
+            if (outcome.status === 'retry') failure.resolve();
+            return outcome;
+          },
+        };
       },
-      open: (one) => grpcSender(one),
       nowMs: Date.now,
       sleep,
       random: () => 0,
