@@ -102,9 +102,18 @@ describeCluster('T7 the custom resources', () => {
         ),
       )
       .map((parts) => parts.join(''));
+    // what is put together from all parts is rarely right as a whole
+    const wellFormed = fc
+      .tuple(
+        fc.constantFrom('', '', 'http://', 'https://'),
+        fc.constantFrom('otel', 'otel.svc', '10.0.0.1', '[::1]', 'h'),
+        fc.constantFrom(':4317', ':65535', ':1'),
+        fc.constantFrom('', '/', '/v1'),
+      )
+      .map((parts) => parts.join(''));
     agree(
       'as an endpoint',
-      endpoint.filter((text) => text !== ''),
+      fc.oneof({ weight: 3, arbitrary: endpoint.filter((text) => text !== '') }, { weight: 1, arbitrary: wellFormed }),
       (text) =>
         ['OTLPGRPC', 'OTLPHTTP'].map((type) => manifestOf('OtelPlugin', { destination: { type, endpoint: text } })),
     );
