@@ -12,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openKubeClient, userAgent } from '../src/kube/client.ts';
 import { loadKubeAccess } from '../src/kube/config.ts';
 import type { KubeObject, ResourceType } from '../src/kube/types.ts';
-import { freePort, startControlPlane } from '../test/cluster/control-plane.ts';
+import { startControlPlane } from '../test/cluster/control-plane.ts';
+import { freePort } from '../test/servers/free-port.ts';
 
 const [scripts = 10_000, windowSeconds = 60, steadySeconds = 120] = process.argv.slice(2).map(Number);
 const PLUGINS = 50;

@@ -130,7 +130,10 @@ export const exportScriptStatusSchema = object(
           line: Type.Optional(int64('Line in the script, from 1.')),
           column: Type.Optional(int64('Column in the script, from 1.')),
         },
-        { description: 'The newest error; absent after a run without one.' },
+        {
+          description:
+            'The newest error; absent after a run without one, and, where a destination refused, after it took a window.',
+        },
       ),
     ),
     lastManualRun: Type.Optional(

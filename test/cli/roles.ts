@@ -5,7 +5,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TlsMaterial } from '../../src/rpc/tls.ts';
-import { freePort } from '../cluster/control-plane.ts';
+import { freePort } from '../servers/free-port.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 

@@ -10,7 +10,7 @@ import { timeNs } from '../../src/model/time.ts';
 import { openRunClient, type RunClient } from '../../src/rpc/run-client.ts';
 import { isRole } from '../../src/rpc/identity.ts';
 import { tlsInMemory } from '../../src/rpc/tls.ts';
-import { freePort } from '../cluster/control-plane.ts';
+import { freePort } from '../servers/free-port.ts';
 import {
   clock,
   drained,

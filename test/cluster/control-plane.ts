@@ -1,8 +1,6 @@
 // A real control plane for tests: etcd and kube-apiserver, and when asked kube-controller-manager and kube-scheduler, on free
 // ports of 127.0.0.1 (or inside a network namespace, for real nodes). Ready in about four seconds; any number side by side.
 import { request } from 'node:https';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AUDIT_POLICY, readAuditLog, type AuditEvent } from './audit.ts';
@@ -11,6 +9,7 @@ import { apiServerFlags, componentFlags, controllerManagerFlags, etcdFlags } fro
 import { createCertificateAuthority, type CertificateAuthority } from './certificates.ts';
 import { createInstance, GiveUp, undo, waitFor, type Instance, type Server } from './instance.ts';
 import { kubectlWith, writeKubeconfig, type Kubectl } from './kubectl.ts';
+import { freePort } from '../servers/free-port.ts';
 
 export type ServerName = 'etcd' | 'apiserver' | 'controller-manager' | 'scheduler';
 
@@ -77,23 +76,6 @@ export interface ControlPlane {
 }
 
 const READY_MS = 90_000;
-
-/** A port of 127.0.0.1 that nobody listens on, below those that the kernel gives to outgoing connections. */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer();
-    const isFree = once(server.listen(port, '127.0.0.1'), 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!(await isFree)) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-  throw new Error('no free port on 127.0.0.1');
-}
 
 /** Resolves when the API server says it is ready (and the `default` service account exists, with a controller manager). */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {

@@ -94,6 +94,20 @@ describe("a script's record", () => {
     expect(record.lastError).toEqual({ stage: 'Export', code, message: 'no' });
   });
 
+  test('a refusal stays the last error while the next answer is awaited, until a whole window is taken', () => {
+    const refused = { outcome: 'refused', code: 'UNAUTHENTICATED', message: 'no' } as const;
+    const first = onDelivery(onCommitted(NEW_RECORD, outcome(1), false, 0), delivery(1, refused));
+    const waits = onCommitted(first, outcome(2), false, 0);
+    expect([waits.delivery?.ok, waits.lastError?.code]).toEqual([false, 'UNAUTHENTICATED']);
+    const half = onDelivery(waits, delivery(2, { windowDelivered: false }));
+    expect(onDelivery(half, delivery(2)).lastError).toBeUndefined();
+    const partly = onDelivery(onDelivery(waits, delivery(2, { ...refused, windowDelivered: false })), delivery(2));
+    expect(partly.lastError?.code).toBe('UNAUTHENTICATED');
+    expect(onCommitted(partly, outcome(3), false, 0).lastError).toBeUndefined();
+    const full = onFailed(first, { stage: 'Export', code: 'SPOOL_FULL', message: 'no room' }, false);
+    expect(onCommitted(full, outcome(2), false, 0).lastError).toBeUndefined();
+  });
+
   test('counts windows that were refused as a whole, until one is taken', () => {
     const refused = { outcome: 'refused', code: '400', message: 'no' } as const;
     let record = NEW_RECORD;

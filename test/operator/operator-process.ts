@@ -1,5 +1,5 @@
 // `sluice operator` as a process outside of the cluster, with a service account's rights and runtimes that run already.
-import { freePort } from '../cluster/control-plane.ts';
+import { freePort } from '../servers/free-port.ts';
 import { GiveUp, waitFor } from '../cluster/instance.ts';
 import { jsonLineReader, startProcess, type Process } from './processes.ts';
 

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { clusterMissing } from '../cluster/binaries.ts';
-import { freePort } from '../cluster/control-plane.ts';
+import { freePort } from '../servers/free-port.ts';
 import { waitFor } from '../cluster/instance.ts';
 import { plugin, script } from './objects.ts';
 import { OPERATOR_COMMAND } from './operator-process.ts';

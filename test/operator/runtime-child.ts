@@ -16,8 +16,9 @@ const [folder = '', port = '', since = '', namespaces = ''] = process.argv.slice
 /** What a test reads of a runtime. */
 export type RuntimeLine =
   | { readonly kind: 'listening' }
+  /** `committing`: a process that is killed has perhaps done it and did not come to say so. */
   | {
-      readonly kind: 'committed';
+      readonly kind: 'committing' | 'committed' | 'not-committed';
       readonly uid: string;
       readonly start: string;
       readonly end: string;
@@ -35,11 +36,11 @@ const file = await openLedger(folder);
 const ledger: typeof file = {
   ...file,
   async commit(window) {
-    const result = await file.commit(window);
     const { uid, start, end, outcome } = window.outcome;
-    if (result.status === 'committed') {
-      tell({ kind: 'committed', uid, start: String(start), end: String(end), outcome, epoch: window.epoch });
-    }
+    const line = { uid, start: String(start), end: String(end), outcome, epoch: window.epoch };
+    tell({ kind: 'committing', ...line });
+    const result = await file.commit(window);
+    tell({ kind: result.status === 'committed' ? 'committed' : 'not-committed', ...line });
     return result;
   },
 };

@@ -1,7 +1,7 @@
 // A query runtime as a process of its own (runtime-child.ts) that can be killed, halted and started again on its ledger.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from '../cluster/control-plane.ts';
+import { freePort } from '../servers/free-port.ts';
 import { GiveUp, waitFor } from '../cluster/instance.ts';
 import { jsonLineReader, startProcess, type Process } from './processes.ts';
 import type { RuntimeLine } from './runtime-child.ts';
@@ -15,9 +15,14 @@ export interface RuntimeProcess {
   /** Starts it (again). */
   start(): Promise<void>;
   kill(): Promise<void>;
-  /** Windows that were committed, in that order. */
-  committed(uid?: string): Extract<RuntimeLine, { kind: 'committed' }>[];
+  /**
+   * Windows that were committed, in that order; with those on which a life ended that never said whether it had, and that
+   * were not asked for again.
+   */
+  committed(uid?: string): WindowLine[];
 }
+
+type WindowLine = Extract<RuntimeLine, { readonly start: string }>;
 
 const CHILD = join(import.meta.dirname, 'runtime-child.ts');
 
@@ -47,11 +52,7 @@ export async function startRuntime(dir: string, namespaces: readonly string[]): 
       return child;
     },
     lines,
-    committed: (uid) =>
-      lines().filter((line) => line.kind === 'committed' && (uid === undefined || line.uid === uid)) as Extract<
-        RuntimeLine,
-        { kind: 'committed' }
-      >[],
+    committed: (uid) => committedIn(lines()).filter((line) => uid === undefined || line.uid === uid),
     async start() {
       if (child.isRunning) return;
       // a line that it was killed in stays one by itself
@@ -61,6 +62,21 @@ export async function startRuntime(dir: string, namespaces: readonly string[]): 
     },
     kill: () => child.kill(),
   };
+}
+
+function committedIn(lines: readonly RuntimeLine[]): WindowLine[] {
+  const life = lines.findLastIndex(({ kind }) => kind === 'listening');
+  const isOfWindow = (line: RuntimeLine): line is WindowLine => 'start' in line;
+  const nameOf = ({ uid, start, end }: WindowLine): string => `${uid} ${start} ${end}`;
+  const windows = lines.filter(isOfWindow);
+  const answered = new Set(windows.filter(({ kind }) => kind !== 'committing').map(nameOf));
+  const cutOff = new Set(
+    lines
+      .slice(0, life)
+      .filter(isOfWindow)
+      .filter((line) => line.kind === 'committing' && !answered.has(nameOf(line))),
+  );
+  return windows.filter((line) => line.kind === 'committed' || cutOff.has(line));
 }
 
 /** Where one window does not begin at the end of the one before it, in order of time: a line for each place. */

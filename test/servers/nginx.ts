@@ -2,8 +2,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 
 /** Why nginx cannot run here; undefined where it can. */
 export const nginxMissing: string | undefined =
@@ -14,15 +14,6 @@ export interface Nginx {
   /** Requests that nginx itself has counted, those of this method left out. */
   requests(): Promise<number>;
   stop(): Promise<void>;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Serves `/hello` (a short text), `/file` (64 KiB by sendfile) and `/status`. */

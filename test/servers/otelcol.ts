@@ -3,9 +3,9 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, watch } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { OtlpJson } from '../../src/exporters/otlp/json.ts';
+import { freePort } from './free-port.ts';
 
 const HERE = import.meta.dirname;
 
@@ -39,15 +39,6 @@ export interface OtelCollectorOptions {
   readonly dir: string;
   /** To come back at the same place; any free port else. */
   readonly grpcPort?: number;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Builds it if that was not done before, which takes minutes. */

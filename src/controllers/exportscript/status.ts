@@ -3,7 +3,7 @@ import { mergeConditions, type ExportScriptStatus, type KeptCondition } from '..
 import { scriptConditions, type Fault } from '../../crds/script-conditions.ts';
 import type { CompileResult } from '../../model/run.ts';
 import { formatTime, type TimeNs } from '../../model/time.ts';
-import { incompleteOf, refusedInARow, type ScriptRecord } from './track.ts';
+import { incompleteOf, isOfState, refusedInARow, type ScriptRecord } from './track.ts';
 
 export interface StatusInput {
   readonly generation: number;
@@ -37,8 +37,7 @@ export function compileFault(result: CompileResult): Fault | undefined {
 export function heldUp({ consecutiveFailures, lastError }: ScriptRecord): Fault | undefined {
   if (consecutiveFailures === 0 || lastError === undefined) return undefined;
   const { code, message } = lastError;
-  if (code === 'SPOOL_FULL') return { reason: 'SpoolFull', message };
-  return code.startsWith('State') ? { reason: code, message } : undefined;
+  return isOfState(lastError) ? { reason: code === 'SPOOL_FULL' ? 'SpoolFull' : code, message } : undefined;
 }
 
 /** The whole status, not yet bounded to what may be written; `previous` keeps transition times. */

@@ -168,6 +168,8 @@ export function onCommitted(
   };
   const missing = missingOf(outcome);
   const skipped = outcome.outcome === 'Skipped';
+  // what a destination said stays until it takes something: a run whose answer is still to come says nothing of it
+  const isRefused = record.delivery?.ok === false && isRefusal(record.lastError);
   const next: ScriptRecord = {
     ...record,
     pending: [...record.pending, { window, run: runStatusOf(outcome) }].slice(-PENDING_MAX),
@@ -179,7 +181,7 @@ export function onCommitted(
       lost,
     }),
     consecutiveFailures: skipped ? record.consecutiveFailures : 0,
-    lastError: skipped ? record.lastError : undefined,
+    lastError: skipped || isRefused ? record.lastError : undefined,
     incomplete: missing === undefined ? record.incomplete : { fault: missing, atMs: nowMs },
   };
   return delivered ? settle(next, window) : next;
@@ -194,6 +196,11 @@ export function onFailed(record: ScriptRecord, error: RunError | undefined, isMa
     lastError: error ?? record.lastError,
   };
 }
+
+/** Such an error of stage Export is the run's own: the state folder could not take what it made. */
+export const isOfState = ({ code }: RunError): boolean => code === 'SPOOL_FULL' || code.startsWith('State');
+
+const isRefusal = (error: RunError | undefined): boolean => error?.stage === 'Export' && !isOfState(error);
 
 const ACCEPTED = { fault: undefined, permanent: false };
 
@@ -261,7 +268,10 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
     lastError: taken ? record.lastError : { stage: 'Export', code: delivery.code ?? delivery.outcome, message },
   };
   const heard = hearLate(next, { start, end, windowDelivered: delivery.windowDelivered }, { metrics, spans, refused });
-  return delivery.windowDelivered ? settle(heard, { start, end }) : heard;
+  if (!delivery.windowDelivered) return heard;
+  const settled = settle(heard, { start, end });
+  const isWholeTaken = settled.history.find((one) => one.start === start)?.refused === 0;
+  return isWholeTaken && isRefusal(settled.lastError) ? { ...settled, lastError: undefined } : settled;
 }
 
 /** The Complete condition's fault, for a day after the newest loss. */
