@@ -186,9 +186,9 @@ export function discover(entry: Entry, committed: readonly CommittedInterval[]):
   }
 }
 
-/** What `ScriptProgress.finishedUntil` says. */
-export const reportedUntil = ({ uncounted }: Entry, { finishedUntil }: ScriptState): TimeNs =>
-  uncounted.reduce((least, { start }) => earlier(least, start), finishedUntil);
+/** What `ScriptProgress.finishedUntil` says. Of unsure windows the one before the script's first, run by hand, is not open otherwise. */
+export const reportedUntil = ({ uncounted, unsure }: Entry, { finishedUntil }: ScriptState): TimeNs =>
+  [...uncounted, ...unsure].reduce((least, { start }) => earlier(least, start), finishedUntil);
 
 /** What was asked for was no window but holds these; what is not told apart any more has no outcome to ask for. */
 export function splitUncounted(entry: Entry, work: Interval, committed: readonly CommittedInterval[]): void {

@@ -123,6 +123,31 @@ async function apply(world: World, one: Step, id: number): Promise<void> {
   return undefined;
 }
 
+/** Found once, and kept. */
+const KNOWN: readonly (readonly [string, readonly Step[]])[] = [
+  [
+    'the window before the first, run by hand, whose answer a leader did not live to hear',
+    [{ kind: 'run', value: 'answer lost' }, { kind: 'manual', value: 0 }, { kind: 'new leader' }],
+  ],
+];
+
+async function live(steps: readonly Step[]): Promise<void> {
+  jest.clearAllTimers();
+  const world = new World(['uid-a', 'uid-b', 'uid-c']);
+  world.elect();
+  await world.pass(1000);
+  world.check();
+  let id = 0;
+  for (const one of steps) {
+    await apply(world, one, id++);
+    await world.pass(50);
+    world.check();
+  }
+  await world.settle();
+  await world.end();
+  expect(jest.getTimerCount()).toBe(0);
+}
+
 describe('windows, whatever happens', () => {
   beforeEach(() => {
     jest.useFakeTimers({ now: 1_764_028_807_000, doNotFake: ['nextTick', 'queueMicrotask'] });
@@ -131,25 +156,12 @@ describe('windows, whatever happens', () => {
     jest.useRealTimers();
   });
 
+  test.each(KNOWN)('S4: %s', (_, steps) => live(steps));
+
   test('S4: no hole, no overlap, no falling back, no skip without a reason', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), async (steps) => {
-        jest.clearAllTimers();
-        const world = new World(['uid-a', 'uid-b', 'uid-c']);
-        world.elect();
-        await world.pass(1000);
-        world.check();
-        let id = 0;
-        for (const one of steps) {
-          await apply(world, one, id++);
-          await world.pass(50);
-          world.check();
-        }
-        await world.settle();
-        await world.end();
-        expect(jest.getTimerCount()).toBe(0);
-      }),
-      { numRuns: RUNS, endOnFailure: true },
-    );
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), live), {
+      numRuns: RUNS,
+      endOnFailure: true,
+    });
   }, 600_000);
 });
