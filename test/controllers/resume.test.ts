@@ -9,6 +9,7 @@ import {
   onFailed,
   type ScriptRecord,
 } from '../../src/controllers/exportscript/track.ts';
+import { NO_TOTALS } from '../../src/crds/status.ts';
 import { NO_LOSS } from '../../src/model/loss.ts';
 import { timeNs } from '../../src/model/time.ts';
 
@@ -144,5 +145,8 @@ describe('a record that goes on from a status', () => {
     expect(resumeRecord(status).countedUntil).toBe(20_000_000_000n);
     expect(resumeRecord(statusOf(delivered())).countedUntil).toBeUndefined();
     expect(resumeRecord({ ...status, nextWindow: { start: 'soon', end: '' } }).countedUntil).toBeUndefined();
+    // nothing was counted, whatever is next
+    expect(resumeRecord({ ...status, totals: NO_TOTALS }).countedUntil).toBe(0n);
+    expect(NEW_RECORD.countedUntil).toBe(0n);
   });
 });

@@ -43,7 +43,8 @@ function deliveryOf({ conditions }: ExportScriptStatus): Pick<ScriptRecord, 'del
 }
 
 /** Where the status's totals end. A suspended script has no next window: nothing is committed meanwhile but by hand. */
-function countedUntilOf({ nextWindow }: ExportScriptStatus): TimeNs | undefined {
+function countedUntilOf({ nextWindow, totals }: ExportScriptStatus): TimeNs | undefined {
+  if (totals.windows === 0) return timeNs(0n);
   const ms = typeof nextWindow?.start === 'string' ? Date.parse(nextWindow.start) : NaN;
   return Number.isNaN(ms) ? undefined : timeNs(BigInt(ms) * 1_000_000n);
 }

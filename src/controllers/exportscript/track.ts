@@ -2,7 +2,7 @@
 // them (a run's result, a destination's verdict, a compile). Pure.
 import type { Delivery, RunError, RunOutcome } from '../../model/outcome.ts';
 import { lostAtMost } from '../../model/loss.ts';
-import { formatTime, type TimeNs } from '../../model/time.ts';
+import { formatTime, timeNs, type TimeNs } from '../../model/time.ts';
 import { deliveryFault } from '../../crds/delivery-faults.ts';
 import type { Fault } from '../../crds/script-conditions.ts';
 import { NO_TOTALS, type RunStatus, type Totals, type WindowStatus } from '../../crds/status.ts';
@@ -50,7 +50,8 @@ export const NEW_RECORD: ScriptRecord = {
   pending: [],
   history: [],
   totals: NO_TOTALS,
-  countedUntil: undefined,
+  // without a status nobody has counted anything
+  countedUntil: timeNs(0n),
   consecutiveFailures: 0,
   lastError: undefined,
   incomplete: undefined,

@@ -138,7 +138,7 @@ export class World {
 
   scheduled({ uid, windowNs, suspend, policy, hash }: Person): ScheduledScript {
     return {
-      countedUntil: this.countedUntil.get(uid),
+      countedUntil: this.countedUntil.get(uid) ?? timeNs(0n),
       schedule: { uid, windowNs, suspend, catchUp: { policy, maxAgeNs: 900n * SECOND } },
       run: {
         scriptHash: hash,
@@ -184,6 +184,7 @@ export class World {
       monotonic: () => BigInt(Math.round(performance.now() * 1000)) * 1000n,
     });
     while (!leader.isOver) {
+      let isStopped = false;
       try {
         const term = {
           signal: leader.lease.signal,
@@ -206,8 +207,9 @@ export class World {
               committed: (uid, { start, end }, _, { isRepeated }) => {
                 this.repeated += Number(isRepeated);
                 const key = `${uid} ${start} ${end}`;
-                // one that is not the leader any more writes no status
-                if (leader !== this.acting) {
+                // one that is not the leader any more writes no status, nor does a dispatch that has ended: totals
+                // and the time that they reach to are written together or not at all
+                if (leader !== this.acting || isStopped) {
                   this.unwritten.add(key);
                   return;
                 }
@@ -239,6 +241,7 @@ export class World {
         leader.dispatch = dispatch;
         for (const person of this.scripts) if (!person.isDeleted) dispatch.set(this.scheduled(person));
         await dispatch.ended;
+        isStopped = true;
       } catch (error) {
         this.told.push(String(error));
       }
