@@ -16,7 +16,7 @@ import {
   type ScriptSchedule,
   type ScriptState,
 } from '../../src/schedule/script-state.ts';
-import { boundaryBefore, spreadNs, type Interval } from '../../src/schedule/window.ts';
+import { boundaryBefore, later, spreadNs, type Interval } from '../../src/schedule/window.ts';
 
 const ORIGIN = 1_764_028_800n * NS_PER_SECOND;
 
@@ -220,9 +220,9 @@ test('S4: finished windows have no hole and no overlap, and nothing falls back, 
       }
       // Afterwards, in quiet times, every script catches up and everything is delivered.
       world.schedule = { ...world.schedule, suspend: false };
-      world.now = timeNs(
-        (world.now > world.state.finishedUntil ? world.now : world.state.finishedUntil) + 100n * NS_PER_SECOND,
-      );
+      // a pause after a failure is over, too
+      const { finishedUntil, retryAt = world.now } = world.state;
+      world.now = timeNs(later(later(world.now, finishedUntil), retryAt) + 100n * NS_PER_SECOND);
       world.settle(true);
       for (let rounds = 0; world.plan(); rounds += 1) {
         expect(rounds).toBeLessThan(2000);

@@ -75,7 +75,12 @@ export class World {
   wall = (): TimeNs => timeNs(BigInt(Date.now()) * 1_000_000n + this.skewNs);
 
   #pod(ordinal: number, disk = newDisk(`disk-${ordinal}-${this.#names++}`)): Pod {
-    if (!this.disks.includes(disk)) this.disks.push(disk);
+    if (!this.disks.includes(disk)) {
+      this.disks.push(disk);
+      // no epoch is on it that would keep out one whose lease is over. Nothing has to: who may not write begins no run
+      // (R27), and what it had under way went to the pod before
+      for (const leader of this.leaders) if (leader !== this.acting && !leader.isOver) this.depose(leader);
+    }
     const pod = startPod(ordinal, disk, (window) => this.settled.push(window));
     pod.fault = () => {
       const { run } = this.faults;
@@ -136,9 +141,15 @@ export class World {
     this.reconcilePods();
   }
 
+  /** A status of which no window was counted says nothing of where its totals end. */
+  #hasCounted(uid: string): boolean {
+    for (const key of this.counted.keys()) if (key.startsWith(`${uid} `)) return true;
+    return false;
+  }
+
   scheduled({ uid, windowNs, suspend, policy, hash }: Person): ScheduledScript {
     return {
-      countedUntil: this.countedUntil.get(uid) ?? timeNs(0n),
+      countedUntil: this.#hasCounted(uid) ? this.countedUntil.get(uid) : timeNs(0n),
       schedule: { uid, windowNs, suspend, catchUp: { policy, maxAgeNs: 900n * SECOND } },
       run: {
         scriptHash: hash,
