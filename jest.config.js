@@ -5,5 +5,6 @@ export default {
   transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
   coverageProvider: 'v8',
   modulePathIgnorePatterns: ['<rootDir>/(build|dist|.cache)/'],
-  testTimeout: 60_000,
+  // of machines that do other things besides
+  testTimeout: 180_000,
 };

@@ -168,7 +168,7 @@ suite('a term of dispatch', () => {
     await second.stop(5000);
     await until(() => runtimes.every(({ runtime }) => runtime !== undefined));
     await verify();
-  }, 60_000);
+  });
 
   test('a runtime that restarts makes its own scripts wait, and they are caught up', async () => {
     await addRuntime();
@@ -190,7 +190,7 @@ suite('a term of dispatch', () => {
     await pass(dispatch, later(1n));
     await dispatch.stop(5000);
     await verify();
-  }, 60_000);
+  });
 
   test('scales up and down: scripts move, none runs twice, the leaving one may send what it has', async () => {
     await addRuntime();
@@ -207,7 +207,7 @@ suite('a term of dispatch', () => {
     expect(new Set(UIDS.map((uid) => dispatch.progress(uid)?.ordinal))).toEqual(new Set([0]));
     await dispatch.stop(5000);
     await verify();
-  }, 60_000);
+  });
 
   test('a disk that is lost: what was not delivered is run again and counted as repeated', async () => {
     await addRuntime();
@@ -239,7 +239,7 @@ suite('a term of dispatch', () => {
       expect(from <= (before.get(uid)?.deliveredUntil ?? 0n)).toBe(true);
       expect(sums.get(`sluice/${uid}`)).toBeGreaterThan(0);
     }
-  }, 60_000);
+  });
 
   test('a disk that is lost with the leader: what came due under the next one was run by nobody and is not repeated', async () => {
     await addRuntime();
@@ -256,7 +256,7 @@ suite('a term of dispatch', () => {
     // of each the window that ended before the second began, and one more on either side of a boundary
     expect(repeated).toBeLessThanOrEqual(UIDS.length * 3);
     await second.stop(5000);
-  }, 60_000);
+  });
 
   test('R27: when the lease is lost it ends at once', async () => {
     await addRuntime();
@@ -268,7 +268,7 @@ suite('a term of dispatch', () => {
     const end = later(2n);
     await until(() => now() >= end);
     expect(await runtimes[0]?.committed(UIDS[0] ?? '')).toEqual(known);
-  }, 60_000);
+  });
 
   test('a runtime that is not there when a leader takes over holds up nobody else', async () => {
     await addRuntime();
@@ -287,5 +287,5 @@ suite('a term of dispatch', () => {
     await pass(second, later(1n));
     await second.stop(5000);
     await verify();
-  }, 60_000);
+  });
 });
