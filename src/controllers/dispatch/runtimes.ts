@@ -56,10 +56,11 @@ export function createRuntimes(options: RuntimesOptions): Runtimes {
   const leaving = new Map<number, number>();
   let retained: ReadonlySet<string> | undefined;
   let wanted = Math.max(1, options.replicas);
-  let count = wanted;
   // without a note any of them may hold anything
-  let least = Math.min(count, options.note?.least ?? 1);
-  let most = Math.max(count, options.note?.most ?? 1);
+  let least = options.note?.least ?? 1;
+  let most = options.note?.most ?? wanted;
+  // a number that is not noted is noted before scripts move, as one that changes later
+  let count = Math.min(Math.max(wanted, least), most);
   let listener: TargetListener | undefined;
   let residents: Residents | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -216,6 +217,7 @@ export function createRuntimes(options: RuntimesOptions): Runtimes {
       residents = whose;
       for (let ordinal = 0; ordinal < most; ordinal++) openLink(ordinal);
       noteLeaving();
+      if (wanted !== count) later('changing the number of runtimes', takeCount);
       timer = setInterval(() => later('settling moved scripts', settle), options.settleEveryMs ?? SETTLE_EVERY_MS);
     },
     async compile(request) {

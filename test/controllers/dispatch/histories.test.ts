@@ -129,6 +129,21 @@ const KNOWN: readonly (readonly [string, readonly Step[]])[] = [
     'the window before the first, run by hand, whose answer a leader did not live to hear',
     [{ kind: 'run', value: 'answer lost' }, { kind: 'manual', value: 0 }, { kind: 'new leader' }],
   ],
+  [
+    'a leader that begins with another number of runtimes, and dies before it could note it',
+    [
+      { kind: 'resize', value: 2 },
+      { kind: 'pass', value: 5000 },
+      { kind: 'lease lost' },
+      { kind: 'resize', value: 1 },
+      { kind: 'new leader' },
+      { kind: 'API away or back' },
+      { kind: 'pass', value: 15_000 },
+      { kind: 'lease lost' },
+      { kind: 'resize', value: 3 },
+      { kind: 'new leader' },
+    ],
+  ],
 ];
 
 async function live(steps: readonly Step[]): Promise<void> {
