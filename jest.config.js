@@ -5,6 +5,6 @@ export default {
   transform: { '\\.ts$': '<rootDir>/scripts/strip-types.js' },
   coverageProvider: 'v8',
   modulePathIgnorePatterns: ['<rootDir>/(build|dist|.cache)/'],
-  // of machines that do other things besides
+  // says only that something is broken: a busy machine takes many times what a quiet one does
   testTimeout: 180_000,
 };

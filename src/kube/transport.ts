@@ -58,12 +58,15 @@ export function openTransport(options: TransportOptions): Transport {
   const requests = options.metrics.counter('rest_client_requests_total');
   const connections = options.connections ?? loadedConnections(access);
 
+  let isClosed = false;
+
   const dispatch = async (
     on: Connections,
     request: Omit<KubeRequest, 'idempotent'>,
     credentials: Credentials,
     limits: Pick<ConnectionRequest, 'headersTimeoutMs' | 'bodyTimeoutMs' | 'signal'>,
   ): Promise<Answer> => {
+    if (isClosed) throw new Error('the client is closed');
     try {
       const response = await on.request({
         path: request.path,
@@ -123,7 +126,7 @@ export function openTransport(options: TransportOptions): Transport {
           if (retries > 0 && error instanceof ApiError && error.status === request.doneStatus) {
             return { status: error.status, body: Buffer.alloc(0) };
           }
-          if (request.signal?.aborted === true) throw error;
+          if (isClosed || request.signal?.aborted === true) throw error;
           const delayMs = retryDelayMs(retry, error, request.idempotent, retries, options.random);
           if (delayMs === undefined) throw error;
           await wait(clock, delayMs, request.signal);
@@ -144,7 +147,10 @@ export function openTransport(options: TransportOptions): Transport {
       }
       return response.body;
     },
-    close: () => connections.close(),
+    close: () => {
+      isClosed = true;
+      return connections.close();
+    },
   };
 }
 
@@ -153,11 +159,7 @@ function loadedConnections(access: KubeAccess): ConnectionPools {
   let opened: Promise<ConnectionPools> | undefined;
   const open = async (): Promise<ConnectionPools> =>
     (await import('./transport-connections.ts')).openConnections(access);
-  let isClosed = false;
-  const pools = (): Promise<ConnectionPools> => {
-    if (isClosed) throw new Error('the client is closed');
-    return (opened ??= open());
-  };
+  const pools = (): Promise<ConnectionPools> => (opened ??= open());
   return {
     forRequests: (credentials) => ({
       request: async (request) => (await pools()).forRequests(credentials).request(request),
@@ -165,9 +167,6 @@ function loadedConnections(access: KubeAccess): ConnectionPools {
     forWatches: (credentials) => ({
       request: async (request) => (await pools()).forWatches(credentials).request(request),
     }),
-    close: async () => {
-      isClosed = true;
-      await (await opened)?.close();
-    },
+    close: async () => (await opened)?.close(),
   };
 }

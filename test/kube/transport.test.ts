@@ -55,6 +55,13 @@ async function afterDelay(count: number): Promise<void> {
   await clock.settle(delays[count - 1] ?? 0);
 }
 
+test('a client that was closed before its first request begins none', async () => {
+  const client = open();
+  await client.close();
+  const asked = client.get(CONFIG_MAPS, 'a', 'one');
+  await expect(Promise.race([asked, server.next()])).rejects.toThrow('the client is closed');
+});
+
 describe('retries', () => {
   test("R34: a read goes again after 100 ms, doubled, half by the dice, four times, then the error is the caller's", async () => {
     const metrics = createCountingMetrics();

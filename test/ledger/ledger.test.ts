@@ -175,6 +175,12 @@ test('attempts are remembered over a restart and reported at least as high as th
   expect((await ledger.pending('plugin', 0, 1, 1e6))[0]).toMatchObject({ attempts: 3, isUnanswered: false });
   await finishAll();
   expect((await ledger.deliveries(0, 1))[0]?.delivery).toMatchObject({ attempts: 3, windowRepeated: false });
+  // they go with their batch, and come no more
+  await ledger.attempted(id, 4, true);
+  await ledger.close();
+  const file = new DatabaseSync(join(folder.path, 'ledger.db'));
+  expect(file.prepare('SELECT count(*) AS left FROM attempts').get()).toMatchObject({ left: 0 });
+  file.close();
 });
 
 test('a window is repeated once, however many of its batches are, also when a restart lies in between', async () => {

@@ -186,9 +186,12 @@ export function discover(entry: Entry, committed: readonly CommittedInterval[]):
   }
 }
 
-/** What `ScriptProgress.finishedUntil` says. Of unsure windows the one before the script's first, run by hand, is not open otherwise. */
+const firstStart = (set: readonly Interval[], otherwise: TimeNs): TimeNs =>
+  set.reduce((least, { start }) => earlier(least, start), otherwise);
+
+/** What `ScriptProgress.finishedUntil` says. An unsure window may lie before it: the one before the script's first, run by hand. */
 export const reportedUntil = ({ uncounted, unsure }: Entry, { finishedUntil }: ScriptState): TimeNs =>
-  [...uncounted, ...unsure].reduce((least, { start }) => earlier(least, start), finishedUntil);
+  firstStart(unsure, firstStart(uncounted, finishedUntil));
 
 /** What was asked for was no window but holds these; what is not told apart any more has no outcome to ask for. */
 export function splitUncounted(entry: Entry, work: Interval, committed: readonly CommittedInterval[]): void {

@@ -271,8 +271,9 @@ export function onDelivery(record: ScriptRecord, delivery: Delivery): ScriptReco
   const heard = hearLate(next, { start, end, windowDelivered: delivery.windowDelivered }, { metrics, spans, refused });
   if (!delivery.windowDelivered) return heard;
   const settled = settle(heard, { start, end });
+  if (!isRefusal(settled.lastError)) return settled;
   const isWholeTaken = settled.history.find((one) => one.start === start)?.refused === 0;
-  return isWholeTaken && isRefusal(settled.lastError) ? { ...settled, lastError: undefined } : settled;
+  return isWholeTaken ? { ...settled, lastError: undefined } : settled;
 }
 
 /** The Complete condition's fault, for a day after the newest loss. */

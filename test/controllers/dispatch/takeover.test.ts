@@ -128,8 +128,8 @@ suite('a term of dispatch', () => {
     return dispatch;
   }
 
-  const until = async (done: () => boolean): Promise<void> => {
-    while (!done()) await new Promise((resolve) => setTimeout(resolve, 20));
+  const until = async (done: () => boolean | Promise<boolean>): Promise<void> => {
+    while (!(await done())) await new Promise((resolve) => setTimeout(resolve, 20));
   };
   /** Every script's progress passes `time`. */
   const pass = (dispatch: Dispatch, time: TimeNs): Promise<void> =>
@@ -143,8 +143,8 @@ suite('a term of dispatch', () => {
       return (await Promise.all(UIDS.map(ofRuntimes))).map((parts) => parts.flat());
     };
     // what a leader that stops has committed last, its runtime sends without it
-    let windows = await committed();
-    while (!windows.flat().every(({ delivered }) => delivered)) windows = await committed();
+    let windows: CommittedInterval[][] = [];
+    await until(async () => (windows = await committed()).flat().every(({ delivered }) => delivered));
     const sums = countByScript(sent);
     for (const [i, uid] of UIDS.entries()) {
       const all = (windows[i] ?? []).toSorted((a, b) => (a.start < b.start ? -1 : 1));
